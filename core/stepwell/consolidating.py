@@ -1,0 +1,286 @@
+"""The path of `consolidate`: the durable queue is worked, one task at a time.
+
+Each task ends in one transaction that also takes it off the queue, so it may be interrupted anywhere
+and is done once. A task that a plugin fails is parked with its error and tried again next time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+
+from stepwell.committing import Committer
+from stepwell.contracts import ScopeRow, Skip, StoreReader, Work
+from stepwell.errors import InvalidInput, PluginFailed
+from stepwell.filters import Filter
+from stepwell.models import Edge, EdgeKind, Key, Kind, Record, Report, Status
+from stepwell.ops import Add, Link, Op, Rekey, Revise, SetState, allowed
+from stepwell.plugins import Plugins
+from stepwell.searching import WORDS, ScopeView, Searcher
+
+_MANY = 2**62
+_WHO = "segment"
+
+
+class Consolidator:
+    """Works the queue of one scope."""
+
+    def __init__(self, committer: Committer, searcher: Searcher, plugins: Plugins) -> None:
+        self._committer = committer
+        self._searcher = searcher
+        self._plugins = plugins
+
+    def consolidate(
+        self, path: tuple[str, ...], budget: float | None = None, usage: Sequence[SetState] = ()
+    ) -> Report:
+        """Work on the queue until it is empty or `budget` seconds have passed."""
+        until = None if budget is None else time.monotonic() + budget
+        counts: dict[str, int] = {}
+        row = self._row(path)
+        if row is None:
+            return Report(counts)
+        if usage:
+            self._committer.apply(row, usage)
+        self._unpark(row)
+        finished = True
+        while tasks := self._tasks(row):
+            for task in tasks:
+                if until is not None and time.monotonic() >= until:
+                    finished = False
+                    break
+                self._work(row, task, counts)
+            if not finished:
+                break
+        if finished:
+            self._maintain(row, until, counts)
+        with self._committer.store.reading() as reader:
+            parked = [f"{w.kind}: {w.error}" for w in reader.work(row, _MANY, parked=True)]
+        return Report(counts, tuple(parked), finished=finished)
+
+    def _row(self, path: tuple[str, ...]) -> ScopeRow | None:
+        with self._committer.store.reading() as reader:
+            return reader.scope_of(path)
+
+    def _tasks(self, row: ScopeRow) -> list[Work]:
+        with self._committer.store.reading() as reader:
+            return reader.work(row, 100)
+
+    def _unpark(self, row: ScopeRow) -> None:
+        with self._committer.store.reading() as reader:
+            parked = reader.work(row, _MANY, parked=True)
+        if parked:
+            with self._committer.store.writing(self._committer.clock()) as writer:
+                for task in parked:
+                    writer.park(row, task.number, None)
+
+    def _work(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
+        do = {"keys": self._keys, "segment": self._segment, "derive": self._derive}[task.kind]
+        try:
+            do(row, task, counts)
+        except (PluginFailed, InvalidInput) as error:
+            with self._committer.store.writing(self._committer.clock()) as writer:
+                writer.park(row, task.number, str(error))
+
+    def _done(self, row: ScopeRow, ops: Sequence[Op], task: Work, counts: dict[str, int]) -> None:
+        applied = self._committer.apply(row, ops, task=task.number)
+        for op in applied.kept:
+            counts[op.name] = counts.get(op.name, 0) + 1
+        if applied.dropped:
+            counts["dropped"] = counts.get("dropped", 0) + len(applied.dropped)
+
+    # tasks -----------------------------------------------------------------------------------------
+
+    def _keys(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
+        """Make keys that are missing: a plugin failed, or the embedder is another one."""
+        with self._searcher.view(row.path) as view:
+            first, last = task.ref or 0, task.until or 0
+            refs = [
+                r
+                for r in view.reader.select(row, None, first - 1, _MANY, active=False)
+                if r <= last
+            ]
+            records = [record for _, record in view.load(refs)]
+            if self._searcher.models.embedder is not None:
+                self._searcher.models.announce([record.spoken for record in records])
+            ops: list[Op] = []
+            for record in records:
+                if record.status is Status.STALE:
+                    continue
+                keys, failed = self._searcher.keys_of(record, view)
+                if failed is not None:
+                    raise PluginFailed(f"plugin {failed!r} failed in hook 'keys'")
+                made: dict[tuple[str, str], list[Key]] = {}
+                for key in keys:
+                    made.setdefault((key.channel, key.space), []).append(key)
+                ops += [
+                    Rekey(id=record.id, channel=channel, space=space, keys=tuple(some), who="keys")
+                    for (channel, space), some in made.items()
+                ]
+            self._searcher.models.done()
+        self._done(row, ops, task, counts)
+
+    def _segment(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
+        """Traces of the sessions that got new turns, and what policies make of them."""
+        ops: list[Op] = []
+        with self._searcher.view(row.path) as view:
+            for session in self._sessions(view.reader, row, task):
+                ops += self._traces(view, row, session)
+        self._done(row, ops, task, counts)
+        for op in ops:
+            if isinstance(op, (Add, Revise)):
+                self._told(row, op, counts)
+
+    def _traces(self, view: ScopeView, row: ScopeRow, session: str) -> list[Op]:
+        refs = view.reader.select(row, Filter(session=session, level=0), 0, _MANY)
+        buffer = [record for _, record in view.load(refs)]
+        answer, name = self._plugins.first("segment", buffer=tuple(buffer), view=view)
+        ops: list[Op] = []
+        for first, last in pairwise([-1, *_ends(answer, len(buffer), name)]):
+            members = slice(first + 1, last + 1)
+            ops += self._trace(view, row, buffer[members], refs[members])
+        return ops
+
+    def _sessions(self, reader: StoreReader, row: ScopeRow, task: Work) -> list[str]:
+        refs = reader.select(row, None, (task.ref or 1) - 1, _MANY)
+        entries = reader.entries(row, [ref for ref in refs if ref <= (task.until or 0)])
+        return list(dict.fromkeys(e[10] for e in entries if e[2] == 0 and e[10] is not None))
+
+    def _trace(
+        self, view: ScopeView, row: ScopeRow, members: Sequence[Record], refs: Sequence[int]
+    ) -> list[Op]:
+        """Ops for a new trace, or for the one that is there already."""
+        text = heading(members)
+        above = view.reader.edges(row, refs[0], EdgeKind.CONTAINS)
+        for ref, trace in view.reader.load(
+            row, sorted({e.source for e in above if e.target == refs[0]})
+        ):
+            if trace.kind is not Kind.TRACE:
+                continue
+            known = set(view.reader.targets(row, ref, EdgeKind.CONTAINS))
+            ops: list[Op] = [
+                Link(edge=Edge(source=trace.id, kind=EdgeKind.CONTAINS, target=m.id), who=_WHO)
+                for m, r in zip(members, refs, strict=True)
+                if r not in known
+            ]
+            if trace.text != text or trace.status is Status.STALE:
+                named = trace.model_copy(update={"text": text})
+                keys = tuple(self._searcher.keys_of(named, view)[0])
+                ops.append(Revise(id=trace.id, text=text, keys=keys, who=_WHO))
+                if trace.status is Status.STALE:
+                    ops.append(SetState(id=trace.id, status=Status.ACTIVE, who=_WHO))
+            return ops
+        record = Record(
+            id="", scope=row.path, level=1, kind=Kind.TRACE, text=text, session=members[0].session,
+            said_at=min((m.said_at for m in members if m.said_at), default=None),
+            stored_at=members[-1].stored_at, trust=min(m.trust for m in members),
+        )  # fmt: skip
+        keys = tuple(self._searcher.keys_of(record, view)[0])
+        sources = tuple(m.id for m in members)
+        return [Add(record=record, keys=keys, sources=sources, contains=True, who=_WHO)]
+
+    def _told(self, row: ScopeRow, op: Add | Revise, counts: dict[str, int]) -> None:
+        """What extracting, reconciling and organising policies make of a trace."""
+        if not (self._plugins.has("extract") or self._plugins.has("organize")):
+            return
+        with self._searcher.view(row.path) as view:
+            trace = self._find(view, row, op)
+            if trace is None:
+                return
+            ops = _ops(self._plugins.collect("extract", trace=trace, view=view))
+            settled: list[Op] = []
+            for candidate in ops:
+                settled += self._reconciled(candidate, view)
+            settled += _ops(self._plugins.collect("organize", record=trace, view=view))
+        applied = self._committer.apply(row, settled)
+        for kept in applied.kept:
+            counts[kept.name] = counts.get(kept.name, 0) + 1
+        if applied.dropped:
+            counts["dropped"] = counts.get("dropped", 0) + len(applied.dropped)
+
+    def _find(self, view: ScopeView, row: ScopeRow, op: Add | Revise) -> Record | None:
+        if isinstance(op, Revise):
+            return view.get(op.id)
+        member = view.reader.find(row, op.sources[:1]).get(op.sources[0])
+        for edge in [] if member is None else view.reader.edges(row, member, EdgeKind.CONTAINS):
+            for _, record in view.reader.load(row, [edge.source]):
+                if record.kind is Kind.TRACE and record.text == op.record.text:
+                    return record
+        return None
+
+    def _reconciled(self, candidate: Op, view: ScopeView) -> list[Op]:
+        near: list[Record] = []
+        if isinstance(candidate, Add):
+            side = view.side(episodes=False)
+            if side is not None and len(side):
+                found = side.candidates(WORDS, candidate.record.text, 10)
+                near = [r for _, r in view.load([int(side.cache.refs[p]) for p in found.places])]
+        answer, name = self._plugins.first(
+            "reconcile", candidate=candidate, neighbours=tuple(near), view=view
+        )
+        if answer is None:
+            return [candidate]
+        if isinstance(answer, Skip):
+            return []
+        return _ops([(name or "", answer)])
+
+    def _derive(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
+        """A derived record that lost a source: traces are made again, others wait for their policy."""
+        with self._searcher.view(row.path) as view:
+            loaded = view.reader.load(row, [task.ref or 0])
+            ops: list[Op] = []
+            if loaded and loaded[0][1].kind is Kind.TRACE and loaded[0][1].status is Status.STALE:
+                members = view.reader.targets(row, loaded[0][0], EdgeKind.CONTAINS)
+                left = [record for _, record in view.load(members)]
+                if left:
+                    ops = self._trace(view, row, left, members)
+        self._done(row, ops, task, counts)
+
+    def _maintain(self, row: ScopeRow, until: float | None, counts: dict[str, int]) -> None:
+        if not self._plugins.has("maintain"):
+            return
+        left = None if until is None else max(0.0, until - time.monotonic())
+        with self._searcher.view(row.path) as view:
+            ops = _ops(
+                self._plugins.collect("maintain", trigger="consolidate", budget=left, view=view)
+            )
+        applied = self._committer.apply(row, ops)
+        for op in applied.kept:
+            counts[op.name] = counts.get(op.name, 0) + 1
+
+
+def heading(members: Sequence[Record]) -> str:
+    """What a trace is, in words that are sure: its session, speakers, length and days."""
+    actors = sorted({m.actor for m in members if m.actor})
+    days = sorted({m.said_at.date().isoformat() for m in members if m.said_at})
+    parts = [f"{members[0].session}: {len(members)} turns"]
+    if actors:
+        parts.append("by " + ", ".join(actors[:8]))
+    if days:
+        parts.append(f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}")
+    return " ".join(parts)
+
+
+def _ends(answer: object, size: int, name: str | None) -> list[int]:
+    """Where traces end, checked: ascending, within the buffer; the rest is a trace of its own."""
+    if answer is None:
+        return []
+    sound = isinstance(answer, (list, tuple)) and all(
+        isinstance(end, int) and 0 <= end < size for end in answer
+    )
+    if not sound or not isinstance(answer, (list, tuple)) or sorted(set(answer)) != list(answer):
+        raise PluginFailed(f"plugin {name!r} failed in hook 'segment': not ascending places")
+    ends = list(answer)
+    return ends if ends and ends[-1] == size - 1 else [*ends, size - 1]
+
+
+def _ops(answers: Sequence[tuple[str, object]]) -> list[Op]:
+    """Ops that policies returned, marked as theirs. Raises PluginFailed or InvalidOp."""
+    ops: list[Op] = []
+    for name, answer in answers:
+        if isinstance(answer, PluginFailed):
+            raise answer
+        if not isinstance(answer, (list, tuple)):
+            raise PluginFailed(f"plugin {name!r} returned {type(answer).__name__} instead of ops")
+        ops += [allowed(op, name) for op in answer]
+    return ops

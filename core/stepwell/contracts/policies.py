@@ -1,0 +1,161 @@
+"""What policies are given and what they answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from stepwell.contracts.parts import Embedder, FloatArray, IntArray, LanguageModel
+from stepwell.filters import Filter
+from stepwell.models import Edge, EdgeKind, Hit, LeftOut, Record, Slot, Turn, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, and what may answer it. `found` are the hits of earlier rounds."""
+
+    text: str
+    k: int = 10
+    now: datetime | None = None
+    where: Filter | None = None
+    levels: tuple[int, ...] = (0,)
+    min_trust: float = 0.0
+    min_score: float = 0.0
+    role: str | None = None
+    task: str | None = None
+    round: int = 0
+    found: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to search: the weight of each channel, and what the question says beyond its words.
+
+    A channel without a weight is weighed as 1. `stop` ends the search after this round.
+    """
+
+    query: Query
+    weights: Mapping[str, float] = field(default_factory=dict)
+    spans: tuple[tuple[datetime, datetime], ...] = ()
+    queries: tuple[str, ...] = ()
+    role: str | None = None
+    task: str | None = None
+    stop: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What one channel found: places of records in the view, and their scores in [0, 1].
+
+    `spans` (n, 2) are the characters of each record's text that were found; -1 means the whole.
+    """
+
+    channel: str
+    places: IntArray
+    scores: FloatArray
+    spans: IntArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One piece of a context: a hit, and the text to show for it when that is not the hit's own."""
+
+    hit: Hit
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """A context before it is written out: blocks in the order of showing, and what was left out."""
+
+    blocks: tuple[Block, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A screening plugin's polite no to a turn. `reason` must not quote the turn."""
+
+    turn: Turn
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A reconciling plugin's no to a candidate op."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What `observe` is told: shown, cited, feedback, outcome or tick, and of which records."""
+
+    name: str
+    record_ids: tuple[str, ...] = ()
+    outcome: float | None = None
+    at: datetime | None = None
+
+
+class Models(Protocol):
+    """The only way from a policy to an embedder or a language model."""
+
+    @property
+    def embedder(self) -> Embedder | None: ...
+    @property
+    def language_model(self) -> LanguageModel | None: ...
+    @property
+    def space(self) -> str | None:
+        """The name of the vector space, or None without an embedder."""
+        ...
+
+    def embed(self, text: str, *, query: bool = False) -> FloatArray:
+        """One normalised vector. Texts of one call to `remember_many` are embedded together.
+
+        Raises BadVectors, or whatever the embedder raises; there must be an embedder.
+        """
+        ...
+
+
+class View(Protocol):
+    """A read-only look at one scope, pinned to one moment. Policies see nothing else."""
+
+    @property
+    def scope(self) -> tuple[str, ...]: ...
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def models(self) -> Models: ...
+    def get(self, record_or_turn_id: str) -> Record | None:
+        """A record as it is now; None when unknown, forgotten or of another scope."""
+        ...
+
+    def records(
+        self, where: Filter | None = None, after: str | None = None, limit: int = 100
+    ) -> list[Record]:
+        """Active records in order of arrival, after a record id."""
+        ...
+
+    def neighbours(self, record_id: str, before: int = 1, after: int = 1) -> list[Record]:
+        """The records said around it in its session, in order, itself left out."""
+        ...
+
+    def edges(self, record_id: str, kind: EdgeKind | None = None) -> list[Edge]:
+        """Edges out of and into a record."""
+        ...
+
+    def sources(self, record_id: str) -> tuple[str, ...]:
+        """The turn ids it rests on, transitively; its own for a turn."""
+        ...
+
+    def slot(self, name: str) -> Slot: ...
+    def usage(self, record_id: str) -> Usage: ...
+    def candidates(self, channel: str, query: str, limit: int | None = None) -> Candidates:
+        """What a channel finds for a text, best first. Unknown channels find nothing."""
+        ...
+
+    def place(self, record_id: str) -> int | None:
+        """A record's place in this view, as used in Candidates."""
+        ...

@@ -1,0 +1,15 @@
+"""Built-in plugins: found only through the hooks, with no privilege."""
+
+from __future__ import annotations
+
+from stepwell.defaults.policies import WORDS_SPACE, Fallback
+from stepwell.defaults.presets import DEFAULT_PRESET, Indexes, Presets, Sqlite
+
+BUILTINS: tuple[tuple[str, object], ...] = (
+    ("sqlite", Sqlite()),
+    ("indexes", Indexes()),
+    ("presets", Presets()),
+)
+FALLBACK = Fallback()
+
+__all__ = ["BUILTINS", "DEFAULT_PRESET", "FALLBACK", "WORDS_SPACE"]

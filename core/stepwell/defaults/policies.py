@@ -1,0 +1,148 @@
+"""The built-in policies: small plugins without any privilege, made to be read and copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stepwell.contracts import Candidates, Packing, Plan, Query, View
+from stepwell.hookspecs import hookimpl
+from stepwell.mechanisms.packing import pack_flat
+from stepwell.mechanisms.passages import passages
+from stepwell.mechanisms.words import terms
+from stepwell.models import Hit, Key, Record
+
+#: What made the keys of words. Another tokenizer needs another name.
+WORDS_SPACE = "words/1"
+
+#: What each channel counts for: round figures, the same for every data set.
+WEIGHTS: Mapping[str, float] = {
+    "window": 1.0, "words": 0.3, "vectors": 0.8, "session": 0.3, "following": 0.2, "speaker": 0.3,
+    "time": 0.4,
+}  # fmt: skip
+
+
+class WordKeys:
+    """One key of hashed words for each passage of what was said."""
+
+    name = "words"
+
+    @hookimpl
+    def keys(self, record_or_query: Record | Query, view: View) -> Sequence[Key] | None:
+        """Keys of a record; a question needs none."""
+        if not isinstance(record_or_query, Record):
+            return None
+        record = record_or_query
+        spans = passages(record.text)
+        beside = record.spoken[len(record.text) :]
+        made = []
+        for first, last in spans:
+            body = terms(record.text[first:last] + (beside if last == len(record.text) else ""))
+            span = None if len(spans) == 1 else (first, last)
+            made.append(
+                Key(
+                    channel="words", space=WORDS_SPACE, body=body.astype("<u8").tobytes(), span=span
+                )
+            )
+        return made
+
+
+class VectorKeys:
+    """One vector for each passage, when there is an embedder."""
+
+    name = "vectors"
+
+    @hookimpl
+    def keys(self, record_or_query: Record | Query, view: View) -> Sequence[Key] | None:
+        """Keys of a record; a question is embedded when it is asked."""
+        space = view.models.space
+        if space is None or not isinstance(record_or_query, Record):
+            return None
+        record = record_or_query
+        spans = passages(record.text)
+        if len(spans) == 1:
+            vector = view.models.embed(record.spoken)
+            return [Key(channel="vectors", space=space, body=vector.astype("<f4").tobytes())]
+        return [
+            Key(channel="vectors", space=space, span=(first, last),
+                body=view.models.embed(record.text[first:last]).astype("<f4").tobytes())
+            for first, last in spans
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Plans a search: one round, all channels, fixed weights."""
+
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
+    name: str = "ranker"
+
+    @property
+    def params(self) -> dict[str, object]:
+        """What the file remembers of it."""
+        return {"weights": dict(self.weights)}
+
+    @hookimpl
+    def plan(self, query: Query, view: View) -> Plan:
+        """The same for every question."""
+        return Plan(query=query, weights=self.weights, role=query.role, task=query.task)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Searches one of the view's own channels."""
+
+    channel: str
+
+    @property
+    def name(self) -> str:
+        """The policy's name."""
+        return f"channel-{self.channel}"
+
+    @hookimpl
+    def search(self, plan: Plan, view: View) -> Candidates | None:
+        """What the channel finds for the question."""
+        if self.channel == "vectors" and view.models.space is None:
+            return None
+        return view.candidates(self.channel, plan.query.text)
+
+
+class FlatPacker:
+    """Packs the best hits that fit, in time order."""
+
+    name = "flat-packer"
+
+    @hookimpl
+    def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:
+        """Whole turns, best first, until the budget is spent."""
+        return pack_flat(hits, budget)
+
+
+class Sessions:
+    """Ends a trace where its session ends: one trace a session."""
+
+    name = "sessions"
+
+    @hookimpl
+    def segment(self, buffer: Sequence[Record], view: View) -> Sequence[int]:
+        """The whole session."""
+        return [len(buffer) - 1] if buffer else []
+
+
+class Fallback:
+    """What answers when a plugin fails: the built-in ranker, words and packer, called directly."""
+
+    #: Whether a context shows the whole scope when it fits.
+    whole = True
+
+    def plan(self, query: Query, view: View) -> Plan:
+        """As Ranker."""
+        return Ranker().plan(query=query, view=view)
+
+    def search(self, plan: Plan, view: View) -> list[Candidates]:
+        """As the channels of words."""
+        return [view.candidates(name, plan.query.text) for name in ("window", "words")]
+
+    def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:
+        """As FlatPacker."""
+        return pack_flat(hits, budget)

@@ -1,0 +1,77 @@
+"""The built-in presets, and the parts that a store is opened with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from stepwell.contracts import Index, IndexSpec
+from stepwell.defaults.policies import (
+    WEIGHTS,
+    Channel,
+    FlatPacker,
+    Ranker,
+    Sessions,
+    VectorKeys,
+    WordKeys,
+)  # fmt: skip
+from stepwell.defaults.sqlite.store import SqliteStore
+from stepwell.defaults.vector_index import VectorIndex
+from stepwell.defaults.word_index import WordIndex
+from stepwell.hookspecs import hookimpl
+from stepwell.identity import SCHEME
+from stepwell.plugins import Preset
+
+DEFAULT_PRESET = "default"
+
+
+class Sqlite:
+    """Opens the embedded store."""
+
+    name = "sqlite"
+
+    @hookimpl
+    def open_store(self, uri: str) -> object | None:
+        """A file, or ":memory:"."""
+        parts = urlsplit(uri)
+        if parts.scheme != SCHEME:
+            return None
+        path = unquote(parts.path).removeprefix("/")
+        return SqliteStore(path, read_only=parts.query == "mode=ro")
+
+
+class Indexes:
+    """Opens the indexes of the caches."""
+
+    name = "indexes"
+
+    @hookimpl
+    def open_index(self, spec: IndexSpec) -> Index | None:
+        """Exact inner product for vectors, postings for words."""
+        if spec.kind == "vectors":
+            return VectorIndex(spec.dim)
+        return WordIndex() if spec.kind == "words" else None
+
+
+class Presets:
+    """Offers `default`, `flat` and `full-context`."""
+
+    name = "presets"
+
+    @hookimpl
+    def presets(self) -> Mapping[str, Preset]:
+        """By name."""
+        keys = (WordKeys(), VectorKeys())
+        channels = tuple(Channel(name) for name in WEIGHTS)
+        made = (
+            Preset("default", 1, (*keys, Sessions(), Ranker(), *channels, FlatPacker())),
+            # Plain retrieval over raw turns: what every mechanism has to beat.
+            Preset(
+                "flat", 1,
+                (*keys, Ranker({"words": 1.0, "vectors": 1.0}), Channel("words"), Channel("vectors"),
+                 FlatPacker()),
+            ),
+            # All of it, or as much of the latest as fits.
+            Preset("full-context", 1, (*keys, Ranker({"order": 1.0}), Channel("order"), FlatPacker())),
+        )  # fmt: skip
+        return {preset.name: preset for preset in made}

@@ -1,0 +1,98 @@
+"""A Filter as a WHERE clause: constant pieces of SQL, every value bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepwell.defaults.sqlite.codec import KIND_CODE, ORIGIN_CODE, STATUS_CODE, dumps, micros
+from stepwell.filters import Both, Condition, Either, Filter, Not, Tree
+from stepwell.identity import id_bytes
+
+# `IS` and json_each compare NULL like any other value, so that "not" means the opposite.
+_ONE = {
+    "session": "c.session IS ?",
+    "actor": "c.actor IS ?",
+    "role": "c.role IS ?",
+    "task": "c.task IS ?",
+    "origin": "r.origin IS ?",
+    "kind": "r.kind IS ?",
+    "level": "r.level IS ?",
+    "status": "r.status IS ?",
+}
+_SOME = {
+    "session": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS c.session)",
+    "actor": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS c.actor)",
+    "role": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS c.role)",
+    "task": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS c.task)",
+    "origin": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS r.origin)",
+    "kind": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS r.kind)",
+    "level": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS r.level)",
+    "status": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS r.status)",
+}
+_TIME = {
+    "said_after": "COALESCE(r.said_at >= ?, 0)",
+    "said_before": "COALESCE(r.said_at < ?, 0)",
+    "stored_after": "r.stored_at >= ?",
+    "stored_before": "r.stored_at < ?",
+}
+_ID = (
+    "(EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value = hex(r.id)) OR "
+    "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value = c.turn))"
+)
+_PAYLOAD = (
+    "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS json_extract(c.payload, ?) "
+    "AND (j.type IN ('true', 'false')) IS (json_type(c.payload, ?) IN ('true', 'false') IS TRUE))"
+)
+_CODES: dict[str, dict[Any, int]] = {
+    "origin": dict(ORIGIN_CODE),
+    "kind": dict(KIND_CODE),
+    "status": dict(STATUS_CODE),
+}
+
+
+def where_clause(where: Filter | None) -> tuple[str, list[Any]]:
+    """A condition over `records r` joined with `contents c`, and its values in order."""
+    if where is None:
+        return "1", []
+    values: list[Any] = []
+    return _render(where.tree, values), values
+
+
+def _render(tree: Tree, values: list[Any]) -> str:
+    match tree:
+        case Condition() as condition:
+            return _condition(condition, values)
+        case Both(parts):
+            return (
+                "(" + " AND ".join([_render(part, values) for part in parts]) + ")"
+                if parts
+                else "1"
+            )
+        case Either(parts):
+            return (
+                "(" + " OR ".join([_render(part, values) for part in parts]) + ")" if parts else "0"
+            )
+        case Not(part):
+            return "(NOT " + _render(part, values) + ")"
+
+
+def _condition(condition: Condition, values: list[Any]) -> str:
+    field, choices = condition.field, condition.choices
+    if field in _TIME:
+        values.append(micros(choices[0]))
+        return _TIME[field]
+    if field == "id":
+        raw = [id_bytes(choice) for choice in choices]
+        values.append(dumps([r.hex().upper() for r in raw if r is not None]))
+        values.append(dumps([c for c in choices if not c.startswith("r_")]))
+        return _ID
+    if field == "payload":
+        path = "$." + ".".join('"' + name + '"' for name in (condition.path or "").split("."))
+        values.extend((dumps(list(choices)), path, path))
+        return _PAYLOAD
+    stored = [_CODES[field][choice] for choice in choices] if field in _CODES else list(choices)
+    if len(stored) == 1:
+        values.append(stored[0])
+        return _ONE[field]
+    values.append(dumps(stored))
+    return _SOME[field]

@@ -1,0 +1,279 @@
+"""The embedded store: connections, transactions, forks, threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from stepwell.defaults.sqlite.checking import problems
+from stepwell.defaults.sqlite.connection import MEMORY, connect, migrate, prepare, typed_errors
+from stepwell.defaults.sqlite.documents import delete, every, get, put
+from stepwell.defaults.sqlite.purging import Purger
+from stepwell.defaults.sqlite.reading import Reader
+from stepwell.errors import StoreClosed, StoreDamaged, StoreGone, StoreReadOnly
+from stepwell.models import Problem
+
+# Connections that a forked child inherited. Closing one there could disturb the parent's file.
+_inherited: list[object] = []
+
+
+class _Open:
+    """Everything that belongs to one process: left behind after a fork."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.RLock()
+        self.writer: sqlite3.Connection | None = None
+        self.local = threading.local()
+        self.readers: list[sqlite3.Connection] = []
+        self.pending = False
+
+
+class SqliteStore:
+    """A Store in one SQLite file, or in memory under the path ":memory:".
+
+    One connection writes (`BEGIN IMMEDIATE` always), and every thread reads through its own. A
+    store in memory has one connection, and calls take turns. Raises the StoreError family.
+    """
+
+    def __init__(self, path: str, *, read_only: bool = False, secret: bytes | None = None) -> None:
+        self.path = path if path == MEMORY else os.path.abspath(path)
+        self.read_only = read_only
+        self._closed = False
+        self._open = _Open()
+        prepare(self.path, read_only=read_only)
+        with typed_errors(self.path):
+            first = connect(self.path, read_only=read_only)
+            try:
+                migrate(first, self.path, read_only=read_only)
+                self._secret = self._file_secret(first, secret)
+                self._open.pending = self._is_erasing(first)
+            except BaseException:
+                first.close()
+                raise
+        self._open.writer = first
+        self._identity = self._stat()
+
+    def _file_secret(self, db: sqlite3.Connection, given: bytes | None) -> bytes:
+        row = db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
+        if row is None and not self.read_only:
+            fresh = (given or secrets.token_bytes(32)).hex()
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (fresh,))
+            row = db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
+        try:
+            return bytes.fromhex(row[0])
+        except (TypeError, ValueError):
+            raise StoreDamaged(f"{self.path}: the file has no readable secret") from None
+
+    @staticmethod
+    def _is_erasing(db: sqlite3.Connection) -> bool:
+        return db.execute("SELECT 1 FROM meta WHERE name = 'erasing'").fetchone() is not None
+
+    # life ------------------------------------------------------------------------------------------
+
+    def _stat(self) -> tuple[int, int] | None:
+        if self.path == MEMORY:
+            return None
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            raise StoreGone(f"{self.path}: the file was removed or cannot be reached") from None
+        return found.st_dev, found.st_ino
+
+    def _live(self) -> _Open:
+        """This process's connections; new ones after a fork. Also: is the file still ours?"""
+        if self._closed:
+            raise StoreClosed(f"{self.path}: the store is closed")
+        live = self._open
+        if live.pid != os.getpid():
+            if self.path == MEMORY:
+                raise StoreClosed(":memory: does not survive a fork; use a file")
+            _inherited.append(live)
+            live = self._open = _Open()
+            live.pending = True
+        if self._stat() != self._identity:
+            raise StoreGone(f"{self.path}: the file was replaced while it was open; open it again")
+        return live
+
+    def _writer(self, live: _Open) -> sqlite3.Connection:
+        if live.writer is None:
+            live.writer = connect(self.path, read_only=self.read_only)
+        return live.writer
+
+    def _reader(self, live: _Open) -> sqlite3.Connection:
+        found: sqlite3.Connection | None = getattr(live.local, "reader", None)
+        if found is None:
+            found = live.local.reader = connect(self.path, read_only=True)
+            with live.lock:
+                live.readers.append(found)
+        return found
+
+    def close(self) -> None:
+        """Close every connection of this process. Twice is once."""
+        if self._closed:
+            return
+        live = self._open
+        if live.pid == os.getpid():
+            with contextlib.suppress(StoreGone):
+                self.settle()
+            self._closed = True
+            with live.lock:
+                for reader in live.readers:
+                    reader.close()
+                if live.writer is not None:
+                    live.writer.close()
+        else:
+            _inherited.append(live)
+        self._closed = True
+
+    # transactions ----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """A read transaction: everything read in it is of one moment."""
+        live = self._live()
+        if self.path == MEMORY:
+            with live.lock, typed_errors(self.path):
+                yield Reader(self._writer(live), self.path, self._secret)
+            return
+        with typed_errors(self.path):
+            db = self._reader(live)
+            if db.in_transaction:  # a read within a read sees the same moment
+                yield Reader(db, self.path, self._secret)
+                return
+            db.execute("BEGIN")
+            try:
+                yield Reader(db, self.path, self._secret)
+            finally:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def writing(self, now: datetime | None = None) -> Iterator[Purger]:
+        """A write transaction: all of it is committed when the block ends, or none of it."""
+        live = self._live()
+        if self.read_only:
+            raise StoreReadOnly(f"{self.path}: opened read-only")
+        with live.lock, typed_errors(self.path):
+            db = self._writer(live)
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                writer = Purger(db, self.path, self._secret)
+                writer.start(now or datetime.now(UTC))
+                yield writer
+                writer.finish()
+                db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+
+    # documents -------------------------------------------------------------------------------------
+
+    document = staticmethod(get)
+    documents = staticmethod(every)
+    put_document = staticmethod(put)
+    delete_document = staticmethod(delete)
+
+    # upkeep ----------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> bool:
+        """Whether forgotten bytes may still lie in the write-ahead log."""
+        return self._open.pending
+
+    def settle(self, patience: float = 0.2) -> bool:
+        """Take forgotten bytes out of the write-ahead log; whether none are left.
+
+        Another process that is reading an older moment can make this impossible for a while.
+        """
+        live = self._live()
+        if self.read_only:
+            return not live.pending
+        with live.lock, typed_errors(self.path):
+            db = self._writer(live)
+            if db.execute("SELECT 1 FROM meta WHERE name = 'rebuilding'").fetchone() is not None:
+                self._rebuild(live)  # a compaction was cut short
+            if self.path != MEMORY:
+                db.execute(_SHORT if patience < 1 else _LONG)
+                try:
+                    busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                finally:
+                    db.execute(_USUAL)
+                if busy:
+                    live.pending = True
+                    return False
+            if self._is_erasing(db):
+                db.execute("DELETE FROM meta WHERE name = 'erasing'")
+            live.pending = False
+            return True
+
+    def mark_pending(self) -> None:
+        """Remember that forgotten bytes wait in the write-ahead log."""
+        self._open.pending = True
+
+    def check(self) -> list[Problem]:
+        """Everything that is wrong inside of the file; empty when all is well."""
+        live = self._live()
+        if self.path == MEMORY:
+            with live.lock, typed_errors(self.path):
+                return list(problems(self._writer(live)))
+        with typed_errors(self.path):
+            db = self._reader(live)
+            db.execute("BEGIN")
+            try:
+                return list(problems(db))
+            finally:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+
+    def compact(self) -> int:
+        """Drop blanked rows and rebuild the file; how many rows went. Blocks writers meanwhile."""
+        live = self._live()
+        with live.lock:
+            with self.writing() as writer:
+                swept = writer.sweep()
+                # Sweeping moves rows; until the file is rebuilt, copies of them may lie about.
+                writer.set_meta("rebuilding", "1")
+            self._rebuild(live)
+        self.settle(patience=5)
+        return swept
+
+    def _rebuild(self, live: _Open) -> None:
+        with typed_errors(self.path):
+            db = self._writer(live)
+            db.execute("VACUUM")
+            db.execute("DELETE FROM meta WHERE name = 'rebuilding'")
+            live.pending = True
+
+    def backup(self, target: str, progress: Callable[[int, int], None] | None = None) -> None:
+        """A consistent copy in another file, while others go on writing."""
+        live = self._live()
+        destination = os.path.abspath(target)
+        os.close(os.open(destination, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with typed_errors(destination):
+            copy = connect(destination)
+            try:
+                source = self._writer(live) if self.path == MEMORY else self._reader(live)
+                source.backup(
+                    copy, pages=2048,
+                    progress=(lambda _s, left, total: progress(total - left, total)) if progress else None,
+                )  # fmt: skip
+            finally:
+                copy.close()
+
+    def interrupt(self) -> None:
+        """Stop what this store's connections are doing, from another thread."""
+        for db in (*self._open.readers, self._open.writer):
+            if db is not None:
+                db.interrupt()
+
+
+_SHORT = "PRAGMA busy_timeout = 200"
+_LONG = "PRAGMA busy_timeout = 5000"
+_USUAL = "PRAGMA busy_timeout = 60000"

@@ -1,0 +1,43 @@
+"""Ids and keyed hashes: how a record gets its name, and how one is found without storing words."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime
+
+#: The scheme of the embedded store's URIs.
+SCHEME = "stepwell+sqlite"
+
+
+def keyed(secret: bytes, purpose: str, *parts: str) -> bytes:
+    """16 bytes that only this secret can make from these texts. Parts never run together."""
+    digest = hashlib.blake2b(key=secret, digest_size=16, person=purpose.encode())
+    for part in parts:
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(8, "little") + raw)
+    return digest.digest()
+
+
+def record_id(secret: bytes, now: datetime, *parts: str) -> str:
+    """48 bits of time in milliseconds, 80 bits keyed by the scope: sortable, and the same again for
+    the same secret, time and parts.
+    """
+    millis = int(now.timestamp() * 1000) & 0xFFFFFFFFFFFF
+    return id_text(millis.to_bytes(6, "big") + keyed(secret, "record", *parts)[:10])
+
+
+def id_text(raw: bytes) -> str:
+    """A record's id as callers see it: sorts like its bytes."""
+    return "r_" + base64.b32hexencode(raw).decode().rstrip("=").lower()
+
+
+def id_bytes(text: str) -> bytes | None:
+    """The 16 bytes of a record id; None if the text is no record id."""
+    if len(text) != 28 or not text.startswith("r_"):
+        return None
+    try:
+        raw = base64.b32hexdecode(text[2:].upper() + "======")
+    except ValueError:
+        return None
+    return raw if id_text(raw) == text else None

@@ -1,0 +1,1 @@
+"""Public pure functions over vectors, texts and arrays, shared by policies."""

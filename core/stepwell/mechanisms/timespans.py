@@ -1,0 +1,215 @@
+"""The times a question names, by a small list of forms; of anything else it says nothing.
+
+A form that needs to know the present ("yesterday", "two weeks ago") is read only when `now` is given.
+Days, months and years are those of `now`'s timezone, UTC without it; every span comes back in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
+
+Span = tuple[datetime, datetime]
+
+_MONTHS: Final = ("january", "february", "march", "april", "may", "june", "july", "august",
+                  "september", "october", "november", "december")  # fmt: skip
+_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NUMBERS: Final = {
+    "a": 1, "an": 1, "one": 1, "two": 2, "couple": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+    "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "few": 3,
+}  # fmt: skip
+# Only a question's beginning is read: nobody names a time after 4,000 characters.
+_READ: Final = 4_000
+
+# "may" and "march" are months only where nothing else is likely: next to a number or after these.
+_MONTH = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b"
+_YEAR = r"(?P<year>(?:19|20)\d\d)\b"
+_IN = r"\b(?:in|during|of|since|until|till|by|from|around|early|mid|late|last|this|next)[ -]+"
+_COUNT = rf"(?P<count>\d{{1,4}}|{'|'.join(_NUMBERS)})"
+_UNIT = r"(?P<unit>day|week|month|year)"
+
+
+def timespans(query: str, now: datetime | None) -> list[Span]:
+    """Half-open spans [from, to) that a question names, timezone-aware, in order of naming.
+
+    A month or a day without a year is not among them: see `recurring`. Never raises.
+    """
+    if now is not None and now.tzinfo is None:
+        now = now.replace(tzinfo=UTC)
+    found: list[tuple[int, Span]] = []
+    taken: list[tuple[int, int]] = []
+    for match, read in _matches(query, _ABSOLUTE + (_RELATIVE if now is not None else ())):
+        if any(match.start() < end and begin < match.end() for begin, end in taken):
+            continue
+        span = _guarded(read, match, now)
+        if span is not None:
+            taken.append(match.span())
+            found.append((match.start(), span))
+    return [span for _, span in sorted(found)]
+
+
+def recurring(query: str) -> list[tuple[int, int | None]]:
+    """Months named without a year, as (month 1-12, day or None), in order of naming."""
+    dated = [match.span() for match, _ in _matches(query, _ABSOLUTE)]
+    found: list[tuple[int, int | None]] = []
+    for pattern in _RECURRING:
+        for match in pattern.finditer(query[:_READ]):
+            if any(match.start() < end and begin < match.end() for begin, end in dated):
+                continue
+            dated.append(match.span())
+            day = match.groupdict().get("day")
+            found.append((_month(match["month"]), int(day) if day else None))
+    return found
+
+
+Reader = Callable[[re.Match[str], datetime], Span]
+
+
+def _matches(
+    query: str, forms: tuple[tuple[re.Pattern[str], Reader], ...]
+) -> Iterator[tuple[re.Match[str], Reader]]:
+    for pattern, read in forms:
+        for match in pattern.finditer(query[:_READ]):
+            yield match, read
+
+
+def _guarded(read: Reader, match: re.Match[str], now: datetime | None) -> Span | None:
+    """What a form says; None for the 31st of June, for the year 0, and for an hour that is not."""
+    try:
+        begin, end = read(match, now if now is not None else datetime(1970, 1, 1, tzinfo=UTC))
+        return begin.astimezone(UTC), end.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _month(name: str) -> int:
+    return 1 + next(i for i, month in enumerate(_MONTHS) if month.startswith(name.lower()[:3]))
+
+
+def _day_span(year: int, month: int, day: int, zone: tzinfo | None) -> Span:
+    begin = datetime(year, month, day, tzinfo=zone)
+    return begin, begin + timedelta(days=1)
+
+
+def _month_span(year: int, month: int, zone: tzinfo | None) -> Span:
+    """A month; `month` may run over: 0 is last December, 13 next January."""
+    year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
+    begin = datetime(year, month, 1, tzinfo=zone)
+    return begin, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
+
+
+def _year_span(year: int, zone: tzinfo | None) -> Span:
+    return datetime(year, 1, 1, tzinfo=zone), datetime(year + 1, 1, 1, tzinfo=zone)
+
+
+def _week_span(now: datetime, shift: int) -> Span:
+    """The week, Monday to Sunday, that lies `shift` weeks after now."""
+    begin = _midnight(now) + timedelta(days=7 * shift - now.weekday())
+    return begin, begin + timedelta(days=7)
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _dated(match: re.Match[str], now: datetime) -> Span:
+    month = match["month"]
+    number = int(month) if month.isdigit() else _month(month)
+    return _day_span(int(match["year"]), number, int(match["day"]), now.tzinfo)
+
+
+def _in_month(match: re.Match[str], now: datetime) -> Span:
+    month = match["month"]
+    number = int(month) if month.isdigit() else _month(month)
+    return _month_span(int(match["year"]), number, now.tzinfo)
+
+
+def _in_year(match: re.Match[str], now: datetime) -> Span:
+    return _year_span(int(match["year"]), now.tzinfo)
+
+
+def _near_day(match: re.Match[str], now: datetime) -> Span:
+    shift = {"the day before yesterday": -2, "yesterday": -1, "last night": -1}
+    begin = _midnight(now) + timedelta(days=shift.get(match[0].lower(), 0))
+    return begin, begin + timedelta(days=1)
+
+
+def _near_unit(match: re.Match[str], now: datetime) -> Span:
+    shift = {"last": -1, "past": -1, "previous": -1}.get(match["which"].lower(), 0)
+    unit = match["unit"].lower()
+    if unit == "week":
+        return _week_span(now, shift)
+    if unit == "weekend":
+        begin = _week_span(now, shift)[0] + timedelta(days=5)
+        return begin, begin + timedelta(days=2)
+    if unit == "month":
+        return _month_span(now.year, now.month + shift, now.tzinfo)
+    return _year_span(now.year + shift, now.tzinfo)
+
+
+def _ago(match: re.Match[str], now: datetime) -> Span:
+    """A span around the day named, as wide as its unit: people round."""
+    text = match["count"].lower()
+    count, unit = int(text) if text.isdigit() else _NUMBERS[text], match["unit"].lower()
+    if unit == "day":
+        begin = _midnight(now) - timedelta(days=count)
+        return begin, begin + timedelta(days=1)
+    if unit == "week":
+        middle = _midnight(now) - timedelta(days=7 * count)
+        return middle - timedelta(days=3), middle + timedelta(days=4)
+    if unit == "month":
+        return _month_span(now.year, now.month - count, now.tzinfo)
+    return _year_span(now.year - count, now.tzinfo)
+
+
+def _past(match: re.Match[str], now: datetime) -> Span:
+    """ "In the last three weeks": up to and with today."""
+    text = match["count"].lower()
+    count, unit = int(text) if text.isdigit() else _NUMBERS[text], match["unit"].lower()
+    days = {"day": 1, "week": 7, "month": 31, "year": 366}[unit] * count
+    today = _midnight(now)
+    return today - timedelta(days=days), today + timedelta(days=1)
+
+
+def _weekday(match: re.Match[str], now: datetime) -> Span:
+    """The latest such day before today."""
+    back = (now.weekday() - _DAYS.index(match["weekday"].lower()) - 1) % 7 + 1
+    begin = _midnight(now) - timedelta(days=back)
+    return begin, begin + timedelta(days=1)
+
+
+def _form(pattern: str, read: Reader) -> tuple[re.Pattern[str], Reader]:
+    return re.compile(pattern, re.IGNORECASE), read
+
+
+# Longer forms first: what one form has read, no later one reads again.
+_ABSOLUTE: Final = (
+    _form(r"(?<![\d-])(?P<year>(?:19|20)\d\d)[-/](?P<month>0?[1-9]|1[0-2])[-/](?P<day>0?[1-9]|[12]\d|3[01])(?![\d-])", _dated),
+    _form(rf"\b{_DAY}(?: of)? {_MONTH},? {_YEAR}", _dated),
+    _form(rf"\b{_MONTH} {_DAY},? {_YEAR}", _dated),
+    _form(rf"\b{_MONTH},?(?: of)? {_YEAR}", _in_month),
+    _form(r"(?<![\d-])(?P<year>(?:19|20)\d\d)-(?P<month>0[1-9]|1[0-2])(?![\d-])", _in_month),
+    _form(rf"(?<![\d.,:/$€£#-]){_YEAR}(?![.,:/-]?\d|%)", _in_year),
+)  # fmt: skip
+_RELATIVE: Final = (
+    _form(r"\b(?:the day before yesterday|yesterday|last night|today|tonight|this (?:morning|afternoon|evening))\b", _near_day),
+    _form(rf"\b{_COUNT}(?: of)? {_UNIT}s? ago\b", _ago),
+    _form(rf"\b(?:last|past|previous) {_COUNT} {_UNIT}s?\b", _past),
+    _form(r"\b(?P<which>this|last|past|previous) (?P<unit>weekend|week|month|year)\b", _near_unit),
+    _form(rf"\b(?:last|on|this past|past) (?P<weekday>{'|'.join(_DAYS)})\b", _weekday),
+)  # fmt: skip
+_RECURRING: Final = (
+    re.compile(rf"\b{_DAY}(?: of)? {_MONTH}", re.IGNORECASE),
+    re.compile(rf"\b{_MONTH} {_DAY}", re.IGNORECASE),
+    re.compile(_IN + rf"{_MONTH}(?! (?:be|have|not|i|we|he|she|they|you|it)\b)", re.IGNORECASE),
+    # Elsewhere a month is known by its capital, and "May" and "March" are too often something else.
+    re.compile(
+        r"\b(?P<month>January|February|April|June|July|August|September|October|November|December)\b"
+    ),
+)

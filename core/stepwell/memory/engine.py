@@ -1,0 +1,338 @@
+"""What a Memory and its scopes share: the store, the plugins, and the paths."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from stepwell.committing import Committer
+from stepwell.consolidating import Consolidator
+from stepwell.contracts import Clock, Embedder, LanguageModel, Store
+from stepwell.defaults import BUILTINS, DEFAULT_PRESET, FALLBACK, WORDS_SPACE
+from stepwell.erasing import Eraser
+from stepwell.errors import (
+    InvalidInput,
+    PluginFailed,
+    PluginMissing,
+    PresetMismatch,
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    WrongEmbedder,
+)  # fmt: skip
+from stepwell.filters import Filter
+from stepwell.identity import SCHEME
+from stepwell.models import aware
+from stepwell.ops import SetState
+from stepwell.plugins import Plugins, Preset
+from stepwell.recalling import Recaller
+from stepwell.searching import VECTORS, GuardedModels, Searcher, space_of
+from stepwell.transfer import Rebuilder
+from stepwell.writing import Writer
+
+_MANY = 2**62
+
+
+class Engine:
+    """The paths over one store. Memory and Scope are thin faces of it."""
+
+    def __init__(
+        self, store: Store, plugins: Plugins, preset: Preset, models: GuardedModels,
+        clock: Callable[[], datetime], seed: int | None, cache_bytes: int,
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.plugins = plugins
+        self.preset = preset
+        self.models = models
+        self.clock = clock
+        self.closed = False
+        self._seed = seed
+        self._usage: dict[tuple[str, ...], dict[str, int]] = {}
+        self._usage_lock = threading.Lock()
+        self.searcher = Searcher(store, plugins, models, clock, WORDS_SPACE, cache_bytes)
+        self.committer = Committer(store, plugins, clock)
+        self.writer = Writer(
+            self.committer, self.searcher, plugins, self.secret_of, self.take_usage
+        )
+        self.recaller = Recaller(self.searcher, plugins, FALLBACK)
+        self.consolidator = Consolidator(self.committer, self.searcher, plugins)
+        self.eraser = Eraser(self.committer, self.searcher.caches)
+        self.rebuilder = Rebuilder(self.committer, self.searcher)
+
+    def ready(self) -> Engine:
+        """Itself, open, with forgotten bytes taken out of the log where that was still to be done."""
+        if self.closed:
+            raise StoreClosed(f"{self.store.path}: this memory is closed")
+        if self.store.pending and not self.store.read_only:
+            self.store.settle(patience=0.05)
+        return self
+
+    def secret_of(self, path: tuple[str, ...]) -> bytes:
+        """The secret of a new scope: random, or from the seed."""
+        if self._seed is None:
+            return secrets.token_bytes(32)
+        said = json.dumps([self._seed, *path]).encode()
+        return hashlib.blake2b(said, digest_size=32, person=b"seed").digest()
+
+    # usage waits in memory for the next write: recall never writes ---------------------------------
+
+    def track(self, path: tuple[str, ...], shown: Sequence[str]) -> None:
+        """Remember that records were shown, to be stored with the next write."""
+        with self._usage_lock:
+            counts = self._usage.setdefault(path, {})
+            for record_id in shown:
+                counts[record_id] = counts.get(record_id, 0) + 1
+
+    def take_usage(self, path: tuple[str, ...]) -> list[SetState]:
+        """What waits for a scope, as ops; it waits no longer."""
+        if not self._usage:
+            return []
+        with self._usage_lock:
+            counts = self._usage.pop(path, {})
+        return [SetState(id=i, shown=n, who="track") for i, n in counts.items()]
+
+    def flush(self) -> None:
+        """Store all usage that waits."""
+        for path in list(self._usage):
+            ops = self.take_usage(path)
+            with self.store.reading() as reader:
+                row = reader.scope_of(path)
+            if row is not None and ops:
+                self.committer.apply(row, ops)
+
+    def close(self) -> None:
+        """Close the store. Twice is once."""
+        if not self.closed:
+            try:
+                if not self.store.read_only:
+                    self.flush()
+            finally:
+                self.closed = True
+                self.searcher.caches.drop()
+                self.store.close()
+
+    def change(self, preset: str | Preset | None, embedder: str | Embedder | None) -> None:
+        """Go on under another preset or embedder. The caller rebuilds."""
+        host = self.plugins
+        if preset is not None:
+            self.preset = host.preset(preset) if isinstance(preset, str) else preset
+            host.activate(self.preset)
+        if embedder is not None:
+            made = _embedder(self.store, host, embedder, True)
+            self.models.use(made)
+            self.searcher.caches.vectors = self.models.space
+            self.searcher.caches.dim = 0 if made is None else made.dim
+        self.searcher.caches.drop()
+        _write_down(self)
+
+    def queue_missing_keys(self) -> None:
+        """Queue the records that have no vector in the embedder's space yet."""
+        space = self.models.space
+        if space is None or self.store.read_only:
+            return
+        after = 0
+        while True:
+            with self.store.reading() as reader:
+                page = reader.scopes(after, 100)
+                short = [
+                    row for row in page
+                    if not any((c, s) == (VECTORS, space) for c, s, _ in reader.spaces(row))
+                ]  # fmt: skip
+                spans = [(row, reader.select(row, None, 0, _MANY)) for row in short]
+            if not page:
+                return
+            for row, refs in spans:
+                for start in range(0, len(refs), 500):
+                    with self.store.writing(self.clock()) as writer:
+                        some = refs[start : start + 500]
+                        writer.enqueue(row, "keys", some[0], some[-1])
+            after = page[-1].number
+
+
+#: What Memory.open takes when it is not told otherwise.
+OPTIONS: dict[str, Any] = {
+    "preset": None, "plugins": (), "discover": True, "embedder": "default", "language_model": None,
+    "clock": None, "seed": None, "read_only": False, "rebuild": False,
+    "cache_bytes": 512 * 1024 * 1024,
+}  # fmt: skip
+
+
+def open_engine(
+    path: str, *, preset: str | Preset | None, plugins: Sequence[object | str], discover: bool,
+    embedder: str | Embedder | None, language_model: str | LanguageModel | None,
+    clock: Clock | Callable[[], datetime] | None, seed: int | None, read_only: bool, rebuild: bool,
+    cache_bytes: int,
+) -> Engine:  # fmt: skip
+    """See Memory.open."""
+    host = Plugins(builtins=BUILTINS, plugins=plugins, discover=discover)
+    uri = path if "://" in path else f"{SCHEME}:///{quote(path)}{'?mode=ro' if read_only else ''}"
+    store = host.open_part("open_store", uri, None)
+    if store is None:
+        raise StoreError(f"{path}: no plugin opens such a store")
+    if not isinstance(store, Store):
+        raise PluginFailed(f"what a plugin opened for {path} is no Store")
+    try:
+        chosen = _preset(store, host, preset, rebuild)
+        host.activate(chosen)
+        _screens(store, host, rebuild)
+        models = GuardedModels(
+            _embedder(store, host, embedder, rebuild), _model(host, language_model)
+        )
+        engine = Engine(store, host, chosen, models, _clock(clock), seed, cache_bytes)
+        _settle_in(engine, rebuild)
+    except BaseException:
+        store.close()
+        raise
+    return engine
+
+
+def _meta(store: Store, name: str) -> str | None:
+    with store.reading() as reader:
+        return reader.meta(name)
+
+
+def _params(preset: Preset) -> str:
+    return json.dumps(preset.params(), sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _preset(store: Store, host: Plugins, wanted: str | Preset | None, rebuild: bool) -> Preset:
+    said = _meta(store, "preset")
+    if said is None:
+        wanted = wanted or DEFAULT_PRESET
+        return host.preset(wanted) if isinstance(wanted, str) else wanted
+    try:
+        held = json.loads(said)
+        name, version, params = held["name"], held["version"], held["params"]
+    except (ValueError, KeyError, TypeError):
+        raise StoreDamaged(
+            f"{store.path}: which preset it was written under cannot be read"
+        ) from None
+    chosen = host.preset(wanted or name) if isinstance(wanted or name, str) else wanted
+    assert isinstance(chosen, Preset)  # noqa: S101 - either branch gives one
+    same = chosen.name == name and (_params(chosen) == params or chosen.version > version)
+    if not same and not rebuild:
+        raise PresetMismatch(
+            f"{store.path}: written under preset {name!r} (version {version}), not {chosen.name!r} "
+            f"(version {chosen.version}) with these parameters; to change it: "
+            f"Memory.open(path, preset={chosen.name!r}, rebuild=True)"
+        )
+    return chosen
+
+
+def _screens(store: Store, host: Plugins, rebuild: bool) -> None:
+    """What screened the turns of a file must screen the next ones too."""
+    held = json.loads(_meta(store, "screens") or "[]")
+    missing = [name for name in held if name not in host.implementing("screen_turns")]
+    if missing and not rebuild:
+        raise PluginMissing(
+            f"{store.path}: its turns are screened by {', '.join(map(repr, missing))}; install it and "
+            f"open with plugins={missing!r}"
+        )
+
+
+def _embedder(
+    store: Store, host: Plugins, wanted: str | Embedder | None, rebuild: bool
+) -> Embedder | None:
+    held = _meta(store, "embedder")
+    if wanted is None:
+        return None
+    if wanted == "default":
+        # The file's own; for a new file words alone, until stepwell brings a table of its own.
+        if held is None:
+            return None
+        wanted = held.rpartition("/")[0]
+        made = host.open_part("open_embedder", wanted, Embedder)
+    elif isinstance(wanted, str):
+        made = host.open_part("open_embedder", wanted, Embedder)
+        if made is None:
+            raise WrongEmbedder(f"no plugin opens an embedder named {wanted!r}")
+    else:
+        made = wanted
+    if made is None:
+        raise WrongEmbedder(
+            f"{store.path}: its vectors come from {held!r}, which no plugin opens; pass that embedder, "
+            "or embedder=None to work on words alone"
+        )
+    if not isinstance(made, Embedder):
+        raise InvalidInput("an embedder has a name, a dim and embed(texts, query=...)")
+    if held is not None and held != space_of(made) and not rebuild:
+        raise WrongEmbedder(
+            f"{store.path}: its vectors come from {held!r}, not {space_of(made)!r}; to change: "
+            "memory.rebuild(embedder=...) or Memory.open(..., rebuild=True)"
+        )
+    return made
+
+
+def _model(host: Plugins, wanted: str | LanguageModel | None) -> LanguageModel | None:
+    if wanted is None or not isinstance(wanted, str):
+        return wanted
+    made = host.open_part("open_language_model", wanted, LanguageModel)
+    if made is None:
+        raise PluginMissing(f"no plugin opens a language model named {wanted!r}")
+    assert isinstance(made, LanguageModel)  # noqa: S101 - checked by open_part
+    return made
+
+
+def _clock(given: Clock | Callable[[], datetime] | None) -> Callable[[], datetime]:
+    if given is None:
+        return lambda: datetime.now(UTC)
+    tell: Any = given.now if isinstance(given, Clock) else given
+    return lambda: aware(tell())
+
+
+def _facts(engine: Engine) -> dict[str, str]:
+    preset = engine.preset
+    said = {"name": preset.name, "version": preset.version, "params": _params(preset)}
+    facts = {
+        "preset": json.dumps(said),
+        "screens": json.dumps(list(engine.plugins.implementing("screen_turns"))),
+    }
+    if engine.models.space is not None:
+        facts["embedder"] = engine.models.space
+    return facts
+
+
+def _write_down(engine: Engine) -> None:
+    """What the file is made with, in the file."""
+    facts = _facts(engine)
+    if any(_meta(engine.store, name) != value for name, value in facts.items()):
+        with engine.store.writing(engine.clock()) as writer:
+            for name, value in facts.items():
+                writer.set_meta(name, value)
+
+
+def _settle_in(engine: Engine, rebuild: bool) -> None:
+    """Write down what the file is made with, and make again what that asks for."""
+    store = engine.store
+    if store.read_only:
+        return
+    held = {name: _meta(store, name) for name in ("preset", "embedder")}
+    _write_down(engine)
+    if rebuild:
+        engine.rebuilder.every()
+    elif engine.models.space is not None and held["embedder"] != engine.models.space:
+        engine.queue_missing_keys()
+    elif held["preset"] not in (None, _facts(engine)["preset"]):
+        _queue_again(engine)
+
+
+def _queue_again(engine: Engine) -> None:
+    """A newer version of the same preset: what it derives is queued to be made again."""
+    after = 0
+    while True:
+        with engine.store.reading() as reader:
+            page = reader.scopes(after, 100)
+            firsts = [(row, reader.select(row, Filter(level=0), 0, _MANY)) for row in page]
+        if not page:
+            return
+        with engine.store.writing(engine.clock()) as writer:
+            for row, refs in firsts:
+                if refs:
+                    writer.enqueue(row, "segment", refs[0], refs[-1])
+        after = page[-1].number

@@ -1,0 +1,161 @@
+"""Memory: one store and its scopes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from stepwell.contracts import Clock, Embedder, LanguageModel
+from stepwell.errors import InvalidInput, InvalidQuery, NotAStore
+from stepwell.memory.arguments import segments
+from stepwell.memory.engine import Engine, open_engine
+from stepwell.memory.scope import Scope, join
+from stepwell.models import Report
+from stepwell.plugins import Preset
+
+
+class Memory:
+    """What one store remembers, in scopes that no verb crosses. Made by `Memory.open`.
+
+    Safe to use from several threads, from several processes on one file, and after a fork.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] = ":memory:",
+        *,
+        preset: str | Preset | None = None,
+        plugins: Sequence[object | str] = (),
+        discover: bool = True,
+        embedder: str | Embedder | None = "default",
+        language_model: str | LanguageModel | None = None,
+        clock: Clock | Callable[[], datetime] | None = None,
+        seed: int | None = None,
+        read_only: bool = False,
+        background: bool = False,
+        rebuild: bool = False,
+        cache_bytes: int = 512 * 1024 * 1024,
+    ) -> Memory:
+        """Open a store, making it if nothing is there.
+
+        `path` is a file, ":memory:", or a URI that a plugin opens. `embedder=None` works on words
+        alone; "default" means the file's own, for a new file words alone. Without `preset` the
+        file's own is used; another one needs `rebuild=True`. `plugins` are active beside the preset's;
+        `discover` makes installed ones available by name. `seed` and `clock` make ids repeatable.
+        `cache_bytes` bounds what caches hold in memory.
+
+        Raises NotAStore, StoreTooNew, StoreDamaged, StoreReadOnly, PluginMissing, PluginInvalid,
+        PresetUnknown, PresetMismatch or WrongEmbedder; then nothing was changed.
+        """
+        if background:
+            raise InvalidInput("background=True is not offered yet; call consolidate() when idle")
+        try:
+            name = os.fspath(path)
+        except TypeError:
+            raise NotAStore(f"a path is text, not {type(path).__name__}") from None
+        if not isinstance(name, str) or not name or "\x00" in name:
+            raise NotAStore("a path is text without NUL")
+        engine = open_engine(
+            name, preset=preset, plugins=plugins, discover=discover, embedder=embedder,
+            language_model=language_model, clock=clock, seed=seed, read_only=read_only,
+            rebuild=rebuild, cache_bytes=cache_bytes,
+        )  # fmt: skip
+        return cls(engine)
+
+    @classmethod
+    def from_uri(cls, uri: str, **options: Any) -> Scope:
+        """Join the scope that a URI names; `options` are those of `open`.
+
+        The scope has a Memory of its own: close it by `scope.close()`. Raises InvalidScope.
+        """
+        return join(uri, **options)
+
+    def scope(self, *path: str) -> Scope:
+        """A scope by its path, such as ("acme", "alice"). Nothing is stored by asking for it.
+
+        A segment is any text of 1 to 128 characters without control characters; at most 8 segments.
+        Raises InvalidScope.
+        """
+        self._engine.ready()
+        return Scope(self._engine, segments(path))
+
+    def scopes(self) -> list[tuple[str, ...]]:
+        """The paths of all scopes, oldest first: for whoever looks after the file."""
+        found: list[tuple[str, ...]] = []
+        after = 0
+        with self._engine.ready().store.reading() as reader:
+            while page := reader.scopes(after, 1000):
+                found += [row.path for row in page]
+                after = page[-1].number
+        return found
+
+    @property
+    def preset(self) -> str:
+        """The name of the preset in use."""
+        return self._engine.preset.name
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The names of the active policies, in order."""
+        return self._engine.plugins.active
+
+    @property
+    def path(self) -> str:
+        """Where the store lies."""
+        return self._engine.store.path
+
+    def check(self) -> Report:
+        """Look for everything that can be wrong inside of the file: `.ok`, `.problems`."""
+        return Report(problems=tuple(self._engine.ready().store.check()))
+
+    def rebuild(
+        self, preset: str | Preset | None = None, embedder: str | Embedder | None = None,
+        *, progress: Callable[[int, int], None] | None = None,
+    ) -> Report:  # fmt: skip
+        """Drop everything derived in all scopes and make it again from the turns.
+
+        With another preset or embedder, under these from now on. Interrupted, no turn is lost, and
+        it can be called again. `progress` is called with (turns done, turns of this scope).
+        """
+        engine = self._engine.ready()
+        if preset is not None or embedder is not None:
+            engine.change(preset, embedder)
+        report = engine.rebuilder.every(progress)
+        for path in self.scopes():
+            engine.consolidator.consolidate(path)
+        return report
+
+    def compact(self) -> int:
+        """Rebuild the file without the space that forgotten records held; how many rows went."""
+        return self._engine.ready().store.compact()
+
+    def backup(
+        self, target: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Copy the store to a new file while others go on using it."""
+        name = os.fspath(target)
+        if os.path.exists(name):
+            raise InvalidQuery("there is a file already; a backup never overwrites")
+        self._engine.ready().store.backup(name, progress)
+
+    def close(self) -> None:
+        """Store what waits, and close. Twice is once."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

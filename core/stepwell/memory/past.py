@@ -1,0 +1,102 @@
+"""A scope at an earlier time: read-only, with the reading verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from stepwell.errors import InvalidQuery
+from stepwell.filters import Filter
+from stepwell.memory.arguments import query_of, seconds_of
+from stepwell.memory.engine import Engine
+from stepwell.models import Context, Explanation, Recall, Record
+from stepwell.searching import Moment
+
+
+class Past:
+    """What was said by a time and held then. What was forgotten since stays forgotten."""
+
+    def __init__(self, engine: Engine, path: tuple[str, ...], moment: Moment) -> None:
+        self._engine = engine
+        self.path = path
+        self.moment = moment
+
+    def recall(
+        self, query: str, *, k: int = 10, now: datetime | None = None, where: Filter | None = None,
+        levels: Iterable[int] | None = None, min_trust: float = 0.0, min_score: float = 0.0,
+        role: str | None = None, deadline: float | None = None,
+    ) -> Recall:  # fmt: skip
+        """See Scope.recall. `now` is the time looked back to unless given."""
+        asked = query_of(
+            query, k=k, now=now or self.moment.at, where=where, levels=levels, min_trust=min_trust,
+            min_score=min_score, role=role,
+        )  # fmt: skip
+        return self._engine.ready().recaller.recall(
+            self.path, asked, moment=self.moment, deadline=seconds_of(deadline, "deadline")
+        )
+
+    def context(
+        self, query: str, *, budget: int = 800, now: datetime | None = None,
+        where: Filter | None = None, min_trust: float = 0.0, role: str | None = None,
+        deadline: float | None = None,
+    ) -> Context:  # fmt: skip
+        """See Scope.context."""
+        asked = query_of(
+            query, now=now or self.moment.at, where=where, min_trust=min_trust, role=role
+        )
+        return self._engine.ready().recaller.context(
+            self.path, asked, budget_of(budget), moment=self.moment,
+            deadline=seconds_of(deadline, "deadline"),
+        )  # fmt: skip
+
+    def explain(self, record_id: str, query: str, *, k: int = 10) -> Explanation:
+        """See Scope.explain."""
+        asked = query_of(query, k=k, now=self.moment.at)
+        return self._engine.ready().recaller.explain(
+            self.path, record_id, asked, moment=self.moment
+        )
+
+    def get(self, record_or_turn_id: str) -> Record | None:
+        """A record as it was; None when it was not there yet, or did not hold."""
+        with self._engine.ready().searcher.view(self.path, moment=self.moment) as view:
+            return view.get(record_or_turn_id)
+
+    def records(
+        self, where: Filter | None = None, after: str | None = None, limit: int = 100
+    ) -> list[Record]:
+        """Records that were there and held, in order of arrival."""
+        found: list[Record] = []
+        with self._engine.ready().searcher.view(self.path, moment=self.moment) as view:
+            refs = []
+            for episodes in (True, False):
+                side = view.side(episodes)
+                if side is not None:
+                    refs += [
+                        int(r)
+                        for i, r in enumerate(side.cache.refs)
+                        if side.seen is None or side.seen[i]
+                    ]
+            row = view.row
+            if row is None:
+                return []
+            if where is not None:
+                refs = sorted(
+                    set(refs) & set(view.reader.select(row, where, 0, 2**62, active=False))
+                )
+            start = 0 if after is None else view.reader.find(row, [after]).get(after) or 0
+            found = [
+                r
+                for _, r in view.load([ref for ref in sorted(refs) if ref > start][: max(0, limit)])
+            ]
+        return found
+
+    def count(self, where: Filter | None = None) -> int:
+        """How many records were there and held."""
+        return len(self.records(where, limit=2**62))
+
+
+def budget_of(budget: object) -> int:
+    """A budget in tokens. Raises InvalidQuery."""
+    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
+        raise InvalidQuery("a budget is a whole number of tokens from 0 on")
+    return budget

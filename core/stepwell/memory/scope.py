@@ -1,0 +1,388 @@
+"""Scope: the verbs. Each is thin; the paths beneath do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from stepwell.contracts import Event
+from stepwell.errors import InvalidQuery, InvalidTurn, PluginFailed, UnknownRecord
+from stepwell.fencing import count_tokens
+from stepwell.filters import Filter, names_field
+from stepwell.memory.arguments import (
+    from_uri,
+    moment_of,
+    query_of,
+    seconds_of,
+    to_uri,
+    turn_of,
+    turns_of,
+)
+from stepwell.memory.documents import Documents
+from stepwell.memory.engine import OPTIONS, Engine, open_engine
+from stepwell.memory.past import Past, budget_of
+from stepwell.memory.tasks import Task
+from stepwell.memory.trees import grow, told
+from stepwell.models import (
+    MAX_NAME_CHARS,
+    MAX_TEXT_BYTES,
+    Change,
+    Context,
+    ErasureReceipt,
+    Explanation,
+    Node,
+    Recall,
+    Receipt,
+    Record,
+    Report,
+    Slot,
+    Turn,
+    Usage,
+)  # fmt: skip
+from stepwell.ops import Op, Revise, SetSlot, SetState, allowed
+from stepwell.searching import Moment
+
+
+class Scope:
+    """One tenant's memory. No verb reads or writes anything of another scope.
+
+    Every verb raises StoreClosed after close(), and the StoreError family when the file fails.
+    """
+
+    def __init__(self, engine: Engine, path: tuple[str, ...]) -> None:
+        self._engine = engine
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Scope{self.path!r}"
+
+    @property
+    def uri(self) -> str:
+        """Where this scope lies. Raises InvalidScope for a store in memory."""
+        return to_uri(self._engine.store.path, self.path)
+
+    @property
+    def documents(self) -> Documents:
+        """Keyed JSON values inside this scope."""
+        return Documents(self._engine, self.path)
+
+    # taking in -------------------------------------------------------------------------------------
+
+    def remember(self, text: str | Turn | Mapping[str, Any], **fields: Any) -> Receipt:
+        """Store one turn. When this returns, neither kill -9 nor a power cut takes it back.
+
+        `fields` are those of Turn: actor, role, session, at, id, origin, upstream, task, step ...
+        The receipt holds the turn's id, given or generated, under stored or skipped. Raises
+        InvalidTurn, or PluginFailed when a screening plugin fails; then nothing was stored.
+        """
+        return self._engine.ready().writer.remember(self.path, [turn_of(text, fields)])
+
+    def remember_many(self, turns: Iterable[Turn | Mapping[str, Any] | str]) -> Receipt:
+        """Store turns in one transaction: all that are new, or, if it fails, none."""
+        return self._engine.ready().writer.remember(self.path, turns_of(turns))
+
+    def revise(self, record_or_turn_id: str, text: str) -> Record:
+        """Give a record another text; the old one stays in its history. The record as it is now."""
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidTurn("there is no text to remember")
+        checked = turn_of(text, {}).text
+        if len(checked.encode()) > MAX_TEXT_BYTES:
+            raise InvalidTurn(f"more than {MAX_TEXT_BYTES} bytes of text")
+        engine = self._engine.ready()
+        with engine.searcher.view(self.path) as view:
+            row, record = view.row, view.get(record_or_turn_id)
+            if row is None or record is None:
+                raise UnknownRecord("this scope holds no record of that id")
+            if record.text == checked:
+                return record
+            keys, _ = engine.searcher.keys_of(record.model_copy(update={"text": checked}), view)
+        op = Revise(id=record.id, text=checked, keys=tuple(keys), expects=record.version)
+        engine.committer.apply(row, [op], strict=True)
+        revised = self.get(record.id)
+        if revised is None:
+            raise UnknownRecord("the record was forgotten meanwhile")
+        return revised
+
+    # recalling -------------------------------------------------------------------------------------
+
+    def recall(
+        self, query: str, *, k: int = 10, now: datetime | None = None, where: Filter | None = None,
+        levels: Iterable[int] | None = None, min_trust: float = 0.0, min_score: float = 0.0,
+        role: str | None = None, task: str | None = None, deadline: float | None = None,
+        track: bool = False,
+    ) -> Recall:  # fmt: skip
+        """The records that best answer a question, best first, at most k.
+
+        `now` is the time the question is asked at (the clock's, unless given): what "last week"
+        means. `levels` are (0,) unless given. `deadline` is in seconds from now; when it is missed,
+        what was found by then comes back and `degraded` names it. `track` counts what was shown,
+        stored with the next write; nothing else of recall ever writes. Raises InvalidQuery.
+        """
+        asked = query_of(
+            query, k=k, now=now, where=where, levels=levels, min_trust=min_trust, min_score=min_score,
+            role=role, task=task,
+        )  # fmt: skip
+        found = self._engine.ready().recaller.recall(
+            self.path, asked, deadline=seconds_of(deadline, "deadline")
+        )
+        if track and found.shown:
+            self._engine.track(self.path, found.shown)
+        return found
+
+    def context(
+        self, query: str, *, budget: int = 800, now: datetime | None = None,
+        where: Filter | None = None, levels: Iterable[int] | None = None, min_trust: float = 0.0,
+        role: str | None = None, task: str | None = None, deadline: float | None = None,
+    ) -> Context:  # fmt: skip
+        """A text to put before a model: what matters for a question, quoted as data, in time order.
+
+        Never more than `budget` tokens. The whole scope, when it fits. Raises InvalidQuery.
+        """
+        asked = query_of(
+            query, now=now, where=where, levels=levels, min_trust=min_trust, role=role, task=task
+        )
+        return self._engine.ready().recaller.context(
+            self.path, asked, budget_of(budget), deadline=seconds_of(deadline, "deadline")
+        )
+
+    def explain(
+        self, record_or_turn_id: str, query: str, *, k: int = 10, now: datetime | None = None,
+        where: Filter | None = None, min_trust: float = 0.0, min_score: float = 0.0,
+    ) -> Explanation:  # fmt: skip
+        """Why a record was, or was not, recalled: its rank, its score by channel, what stood above."""
+        asked = query_of(query, k=k, now=now, where=where, min_trust=min_trust, min_score=min_score)
+        return self._engine.ready().recaller.explain(self.path, record_or_turn_id, asked)
+
+    def at(self, when: datetime, *, known: datetime | None = None) -> Past:
+        """This scope as it was: what was said by `when` and held then.
+
+        With `known`, only as far as the store knew at that time. Raises InvalidQuery.
+        """
+        at, by = moment_of(when, "at"), moment_of(known, "known")
+        if at is None:
+            raise InvalidQuery("at takes a datetime")
+        return Past(self._engine, self.path, Moment(at, by))
+
+    # looking ---------------------------------------------------------------------------------------
+
+    def get(self, record_or_turn_id: str) -> Record | None:
+        """A record by its id or its turn's; None when unknown, forgotten, or of another scope."""
+        with self._engine.ready().searcher.view(self.path) as view:
+            return view.get(_id(record_or_turn_id))
+
+    def records(
+        self, where: Filter | None = None, after: str | None = None, limit: int = 100
+    ) -> list[Record]:
+        """Active records of all levels in order of arrival, after a record id.
+
+        A filter that names a status gives those of that status.
+        """
+        engine = self._engine.ready()
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+            raise InvalidQuery("limit is a whole number from 0 on")
+        query_of("", where=where)
+        with engine.store.reading() as reader:
+            row = reader.scope_of(self.path)
+            if row is None:
+                return []
+            start = 0 if after is None else reader.find(row, [_id(after)]).get(after) or 0
+            refs = reader.select(row, where, start, min(limit, 2**62), active=not _status(where))
+            return [record for _, record in reader.load(row, refs)]
+
+    def count(self, where: Filter | None = None) -> int:
+        """How many records `records` would give in all."""
+        query_of("", where=where)
+        with self._engine.ready().store.reading() as reader:
+            row = reader.scope_of(self.path)
+            return 0 if row is None else reader.count(row, where, active=not _status(where))
+
+    def tree(self) -> list[Node]:
+        """The levels as trees, highest first; turns that nothing contains yet stand at the end."""
+        with self._engine.ready().store.reading() as reader:
+            row = reader.scope_of(self.path)
+            return [] if row is None else grow(reader, row)
+
+    def history(self, record_or_turn_id: str) -> list[Change]:
+        """Every change of a record, oldest first: who, why, when, and how it was before."""
+        with self._engine.ready().store.reading() as reader:
+            row = reader.scope_of(self.path)
+            name = _id(record_or_turn_id)
+            ref = None if row is None else reader.find(row, [name]).get(name)
+            if row is None or ref is None:
+                raise UnknownRecord("this scope holds no record of that id")
+            return told(reader, row, ref)
+
+    def usage(self, record_or_turn_id: str) -> Usage:
+        """The ledger's line of a record."""
+        with self._engine.ready().searcher.view(self.path) as view:
+            return view.usage(_id(record_or_turn_id))
+
+    # slots -----------------------------------------------------------------------------------------
+
+    def slot(self, name: str) -> Slot:
+        """A slot's text as it is now; version 0 when it was never set."""
+        with self._engine.ready().searcher.view(self.path) as view:
+            return view.slot(_name(name))
+
+    def set_slot(
+        self, name: str, text: str, *, budget: int = 256, sources: Sequence[str] = (), why: str = ""
+    ) -> Slot:
+        """Give a slot another text of at most `budget` tokens. `sources` are turn ids.
+
+        Raises InvalidQuery when the text is too long.
+        """
+        checked = turn_of(text, {}).text
+        if isinstance(budget, bool) or not isinstance(budget, int) or not 1 <= budget <= 100_000:
+            raise InvalidQuery("a slot's budget is 1 to 100,000 tokens")
+        if count_tokens(checked) > budget:
+            raise InvalidQuery(f"the slot's text has more than its budget of {budget} tokens")
+        engine = self._engine.ready()
+        with engine.store.writing(engine.clock()) as writer:
+            row = writer.open_scope(self.path, engine.secret_of(self.path))
+        op = SetSlot(slot=_name(name), text=checked, budget=budget, sources=tuple(sources), why=why)
+        engine.committer.apply(row, [op], strict=True)
+        return self.slot(name)
+
+    def slots(self) -> list[Slot]:
+        """All slots, by name."""
+        with self._engine.ready().store.reading() as reader:
+            row = reader.scope_of(self.path)
+            return [] if row is None else reader.slots(row)
+
+    # judging, making levels --------------------------------------------------------------------------
+
+    def feedback(self, shown: Recall | Context | str | Iterable[str], outcome: float = 1.0) -> None:
+        """Say how useful what was shown has been, from 0 (not at all) to 1.
+
+        Takes a Recall, a Context, a record or turn id, or several. The ledger keeps the sums.
+        """
+        if (
+            isinstance(outcome, bool)
+            or not isinstance(outcome, (int, float))
+            or not 0 <= outcome <= 1
+        ):
+            raise InvalidQuery("an outcome is a number from 0 to 1")
+        if isinstance(shown, str):
+            names = [shown]
+        elif isinstance(shown, (Recall, Context)):
+            names = [hit.record.id for hit in shown.hits]
+        else:
+            names = [_id(name) for name in shown]
+        engine = self._engine.ready()
+        with engine.searcher.view(self.path) as view:
+            row = view.row
+            known = {} if row is None else view.reader.find(row, names)
+            if isinstance(shown, str) and known.get(shown) is None:
+                raise UnknownRecord("this scope holds no record of that id")
+            ids = [name for name in names if known.get(name) is not None]
+            event = Event("feedback", tuple(ids), float(outcome), engine.clock())
+            told = engine.plugins.collect("observe", event=event, view=view)
+        if row is None or not ids:
+            return
+        good, bad = float(outcome), 1.0 - float(outcome)
+        ops: list[Op] = [SetState(id=i, used=1, success=good, failure=bad) for i in ids]
+        for who, answer in told:
+            if not isinstance(answer, PluginFailed) and isinstance(answer, (list, tuple)):
+                ops += [allowed(op, who) for op in answer]
+        engine.committer.apply(row, [*engine.take_usage(self.path), *ops])
+
+    def consolidate(self, budget: float | None = None) -> Report:
+        """Work on what is queued now, for at most `budget` seconds; what was made, and what failed."""
+        engine = self._engine.ready()
+        usage = engine.take_usage(self.path)
+        return engine.consolidator.consolidate(self.path, seconds_of(budget, "budget"), usage)
+
+    def rebuild(self) -> Report:
+        """Drop everything derived and make it again from the turns."""
+        engine = self._engine.ready()
+        with engine.store.reading() as reader:
+            row = reader.scope_of(self.path)
+        if row is None:
+            return Report()
+        report = engine.rebuilder.scope(row)
+        again = engine.consolidator.consolidate(self.path)
+        return Report({**report.counts, **again.counts}, again.parked)
+
+    def task(self, goal: str, *, team: str | None = None, session: str | None = None) -> Task:
+        """A task to work on: `with scope.task("book a flight") as task: ...; task.outcome(1.0)`."""
+        return Task(self._engine, self.path, goal, team, session)
+
+    # forgetting ------------------------------------------------------------------------------------
+
+    def forget(
+        self, record_or_turn_id: str | Iterable[str] | None = None, *, where: Filter | None = None
+    ) -> ErasureReceipt:
+        """Forget for good: the text, its keys, old versions, and what rests on it alone.
+
+        Takes one id, several, or a filter (an empty one raises InvalidFilter). In one transaction;
+        then the bytes leave the file. A forgotten turn id is refused from now on.
+        Raises UnknownRecord, and then nothing was forgotten.
+        """
+        if record_or_turn_id is None and where is None:
+            raise InvalidQuery("forget takes an id or a filter; erase() forgets the whole scope")
+        query_of("", where=where)
+        ids: list[str] = []
+        if isinstance(record_or_turn_id, str):
+            ids = [record_or_turn_id]
+        elif record_or_turn_id is not None:
+            ids = [_id(name) for name in record_or_turn_id]
+        return self._engine.ready().eraser.forget(self.path, ids, where)
+
+    def erase(self) -> ErasureReceipt:
+        """Erase the whole scope, its name and tombstones included."""
+        return self._engine.ready().eraser.erase(self.path)
+
+    # as a value in other models ------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the Memory that this scope belongs to."""
+        self._engine.close()
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Serialises to the scope's URI; a URI is joined by `Memory.from_uri` where it is needed."""
+        return core_schema.no_info_plain_validator_function(
+            _scope_of, serialization=core_schema.plain_serializer_function_ser_schema(_uri_of)
+        )
+
+
+def _uri_of(scope: Scope) -> str:
+    return scope.uri
+
+
+def _scope_of(value: object) -> Scope:
+    if isinstance(value, Scope):
+        return value
+    return join(value)
+
+
+def join(uri: object, **options: Any) -> Scope:
+    """The scope that a URI names, in a Memory opened for it. See Memory.from_uri."""
+    path, named = from_uri(uri)
+    return Scope(open_engine(path, **{**OPTIONS, **options}), named)
+
+
+def _id(name: object) -> str:
+    if not isinstance(name, str):
+        raise InvalidQuery(f"an id is a text, not {type(name).__name__}")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidQuery("an id holds a lone surrogate, which no UTF-8 text can") from None
+    return name
+
+
+def _name(name: str) -> str:
+    if not _id(name) or len(name) > MAX_NAME_CHARS:
+        raise InvalidQuery(f"a slot's name has 1 to {MAX_NAME_CHARS} characters")
+    return name
+
+
+def _status(where: Filter | None) -> bool:
+    return names_field(where, "status")

@@ -1,0 +1,485 @@
+"""What stepwell remembers and what it answers, as frozen models.
+
+Times are timezone-aware; a naive one is taken as UTC and the receipt says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal, overload
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+MAX_TEXT_BYTES = 8 * 1024 * 1024
+MAX_NAME_CHARS = 512  # actor, role, session, task, turn id
+MAX_PAYLOAD_BYTES = 1024 * 1024
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Frozen(BaseModel):
+    """Base of all models: immutable, and nothing unknown is let in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Level(IntEnum):
+    """How abstract a record is."""
+
+    EPISODE = 0
+    TRACE = 1
+    CATEGORY = 2
+    DOMAIN = 3
+
+
+class Kind(StrEnum):
+    """What a record is."""
+
+    EPISODE = "episode"
+    TRACE = "trace"
+    CATEGORY = "category"
+    DOMAIN = "domain"
+    FACT = "fact"
+    SUMMARY = "summary"
+    PREFERENCE = "preference"
+    PROCEDURE = "procedure"
+    INSIGHT = "insight"
+    TASK = "task"
+    ENTITY = "entity"
+
+
+class Origin(StrEnum):
+    """Who a text comes from, as far as trust goes. Unknown is not the user."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+    WEB = "web"
+    SYSTEM = "system"
+    UNKNOWN = "unknown"
+
+
+class Status(StrEnum):
+    """Whether a record takes part. Only active records are recalled."""
+
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    HIDDEN = "hidden"
+    STALE = "stale"
+    QUARANTINED = "quarantined"
+
+
+#: How far a text is trusted when nobody says otherwise, by where it comes from.
+TRUST: dict[Origin, float] = {
+    Origin.USER: 1.0,
+    Origin.SYSTEM: 1.0,
+    Origin.ASSISTANT: 0.8,
+    Origin.UNKNOWN: 0.6,
+    Origin.TOOL: 0.5,
+    Origin.WEB: 0.3,
+}
+
+_ROLES = {
+    "user": Origin.USER,
+    "human": Origin.USER,
+    "assistant": Origin.ASSISTANT,
+    "ai": Origin.ASSISTANT,
+    "tool": Origin.TOOL,
+    "function": Origin.TOOL,
+    "system": Origin.SYSTEM,
+    "developer": Origin.SYSTEM,
+}
+
+
+def origin_of(role: str | None) -> Origin:
+    """The origin that a role stands for; unknown when the role says nothing."""
+    return _ROLES.get(role.casefold(), Origin.UNKNOWN) if role else Origin.UNKNOWN
+
+
+def aware(when: datetime) -> datetime:
+    """The same moment in UTC; a naive time is taken as UTC. ValueError when out of range."""
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    try:
+        when = when.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time outside of years 1 to 9999") from None
+    if not _FIRST <= when <= _LAST:
+        raise ValueError("a time outside of years 1 to 9999")
+    return when
+
+
+def storable(text: str) -> str:
+    """The text itself, if UTF-8 can hold it and it has no NUL; ValueError if not."""
+    if _UNUSABLE.search(text):
+        raise ValueError("holds a NUL or a lone surrogate, which no UTF-8 text can")
+    return text
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; leave it out instead")
+    return storable(text)
+
+
+Text = Annotated[str, AfterValidator(storable)]
+Name = Annotated[str, Field(max_length=MAX_NAME_CHARS), AfterValidator(_name)]
+When = Annotated[datetime, AfterValidator(aware)]
+Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Attachment(Frozen):
+    """Something outside of the store that a turn refers to. Only the reference is kept."""
+
+    ref: Text
+    caption: Text = ""
+
+
+class Turn(Frozen):
+    """What somebody said or did, as it comes in. `text` is kept verbatim."""
+
+    text: Text
+    id: Name | None = None
+    actor: Name | None = None
+    role: Name | None = None
+    session: Name | None = None
+    at: datetime | None = None
+    origin: Origin | None = None
+    trust: Unit | None = None
+    upstream: tuple[Name, ...] = ()
+    task: Name | None = None
+    step: int | None = None
+    action: Text | None = None
+    observation: Text | None = None
+    reward: Finite | None = None
+    attachments: tuple[Attachment, ...] = ()
+    payload: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Record(Frozen):
+    """One remembered thing: a turn (level 0), or something derived from turns.
+
+    `said_at` is None when unknown, never the clock of storing. `valid_from` and `valid_to` say when
+    it holds in the world. `turn` is the turn's id, for level 0 only.
+    """
+
+    id: str
+    scope: tuple[str, ...]
+    level: int = 0
+    kind: Kind = Kind.EPISODE
+    text: str
+    payload: dict[str, JsonValue] = Field(default_factory=dict)
+    turn: str | None = None
+    actor: str | None = None
+    role: str | None = None
+    origin: Origin = Origin.UNKNOWN
+    trust: float = 1.0
+    session: str | None = None
+    task: str | None = None
+    said_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    stored_at: datetime
+    status: Status = Status.ACTIVE
+    version: int = 1
+    upstream: tuple[str, ...] = ()
+    step: int | None = None
+    action: str | None = None
+    observation: str | None = None
+    reward: float | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def spoken(self) -> str:
+        """All words of the record: its text, captions, action and observation."""
+        if not (self.attachments or self.action or self.observation):
+            return self.text
+        captions = (a.caption for a in self.attachments)
+        return "\n".join(filter(None, (self.text, *captions, self.action, self.observation)))
+
+
+class Key(Frozen):
+    """One way to find a record: a vector, or a sparse document of hashed terms.
+
+    `body` is raw little-endian: float32 for a vector, uint64 for terms. `space` names what made it
+    (an embedder's name and dimension, or the word index's version), so that keys of two spaces never
+    meet. `span` are the characters of the record's text it stands for. `sources` are turn ids; empty
+    means the record's own.
+    """
+
+    channel: str
+    space: str
+    body: bytes
+    span: tuple[int, int] | None = None
+    sources: tuple[str, ...] = ()
+
+
+class EdgeKind(StrEnum):
+    """How two records are related."""
+
+    DERIVED_FROM = "derived_from"
+    CONTAINS = "contains"
+    NEXT = "next"
+    MENTIONS = "mentions"
+    RELATED = "related"
+    SUPERSEDES = "supersedes"
+
+
+class Edge(Frozen):
+    """A typed, weighted relation between two records of one scope, by record id."""
+
+    source: str
+    kind: EdgeKind
+    target: str
+    weight: Finite = 1.0
+    label: str | None = None
+    sources: tuple[str, ...] = ()
+
+
+class Slot(Frozen):
+    """A small named text, kept current and bounded. Version 0 means never set."""
+
+    name: str
+    text: str = ""
+    budget: int = 256
+    version: int = 0
+    sources: tuple[str, ...] = ()
+    updated_at: datetime | None = None
+
+
+class Usage(Frozen):
+    """What the ledger knows of a record: how often shown, used, and with what outcome."""
+
+    shown: int = 0
+    used: int = 0
+    success: float = 0.0
+    failure: float = 0.0
+    strength: float = 1.0
+    last_used: datetime | None = None
+
+
+class Noted(str):
+    """A turn id with the reason why it stands in a receipt."""
+
+    __slots__ = ("reason",)
+    reason: str
+
+    def __new__(cls, turn_id: str, reason: str) -> Noted:
+        noted = super().__new__(cls, turn_id)
+        noted.reason = reason
+        return noted
+
+    def __repr__(self) -> str:
+        return f"{str(self)!r} ({self.reason})"
+
+    def __getnewargs__(self) -> tuple[str, str]:
+        return str(self), self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What `remember` did: turn ids, given or generated, in the order of the call.
+
+    `skipped` ids carry `.reason`: duplicate, conflict, forgotten, or what a screening plugin said.
+    `degraded` ids are stored, but a key is missing until `consolidate`; `.reason` names the plugin.
+    `notes` are remarks such as "naive time taken as UTC".
+    """
+
+    stored: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
+    skipped: tuple[Noted, ...] = ()
+    degraded: tuple[Noted, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The one turn's id, stored or skipped. ValueError when there is more than one."""
+        ids = (*self.stored, *self.skipped)
+        if len(ids) != 1:
+            raise ValueError(f"the receipt is of {len(ids)} turns")
+        return str(ids[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One recalled record. `why` maps each channel to its share of the score.
+
+    `span` is None when the record is quoted whole, else the characters of its text that were found.
+    """
+
+    record: Record
+    score: float
+    sources: tuple[str, ...]
+    why: dict[str, float]
+    span: tuple[int, int] | None = None
+
+    @property
+    def text(self) -> str:
+        """The quoted passage: the whole text, or the found span of a long one."""
+        return self.record.text if self.span is None else self.record.text[slice(*self.span)]
+
+    @property
+    def excerpt(self) -> bool:
+        """Whether `text` is only a part of what was said."""
+        return self.span is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recall(Sequence[Hit]):
+    """The answer of `recall`: hits, best first. `degraded` names plugins that failed on the way."""
+
+    query: str
+    hits: tuple[Hit, ...]
+    degraded: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
+        return self.hits[index]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The record ids that were shown."""
+        return tuple(hit.record.id for hit in self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A hit that the context has no room for, and why."""
+
+    record_id: str
+    score: float
+    tokens: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A text to put before a model: fenced, sourced, in time order, never above its budget."""
+
+    text: str
+    tokens: int
+    budget: int
+    hits: tuple[Hit, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """What `forget` or `erase` took out.
+
+    `complete` is true only when the bytes have left the file and its write-ahead log. Otherwise they
+    are blanked in the newest state of the file, and older bytes go at the next verb or at close.
+    """
+
+    turns: int = 0
+    derived: int = 0
+    stale: int = 0
+    keys: int = 0
+    edges: int = 0
+    documents: int = 0
+    complete: bool = True
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes still wait to be taken out of the write-ahead log."""
+        return not self.complete
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that `check` found: what, where, and what to do about it."""
+
+    what: str
+    where: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a longer work made: counts by name, parked tasks, problems."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    parked: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    finished: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was parked and no problem was found."""
+        return not self.problems and not self.parked
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the journal: who changed a record, how, why, and on which evidence."""
+
+    at: datetime
+    op: str
+    record_id: str | None
+    who: str
+    why: str = ""
+    evidence: tuple[str, ...] = ()
+    before: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A record in the tree of levels, with what it contains and the turns it rests on."""
+
+    record: Record
+    children: tuple[Node, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a record was, or was not, recalled for a query.
+
+    `rank` counts from 1 among all records that took part; None when it took no part, and then
+    `reason` says why. `above` are the records that stood above it, best first.
+    """
+
+    record_id: str
+    query: str
+    rank: int | None
+    score: float
+    why: dict[str, float]
+    reason: str
+    above: tuple[Hit, ...] = ()
+    of: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A keyed JSON value inside one scope."""
+
+    namespace: tuple[str, ...]
+    key: str
+    value: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
+    score: float | None = None
+
+
+Outcome = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
+Direction = Literal["out", "in"]

@@ -1,0 +1,292 @@
+"""The op algebra: the only way anything changes, and the pure rules of applying it.
+
+Nothing here reads or writes a store. `committing` reads what a rule needs and asks it here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from pydantic import Field, JsonValue
+
+from stepwell.errors import InvalidOp, VersionConflict
+from stepwell.models import (
+    Edge,
+    EdgeKind,
+    Finite,
+    Frozen,
+    Key,
+    Name,
+    Record,
+    Status,
+    Text,
+    Unit,
+    When,
+)  # fmt: skip
+
+H = TypeVar("H", bound=Hashable)
+
+
+class Op(Frozen):
+    """One proposed change: who proposes it, why, and from which records (by id)."""
+
+    who: str = "user"
+    why: Text = ""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The op's name in the journal."""
+        return _NAMES[type(self)]
+
+
+class Add(Op):
+    """A new derived record. `sources` are the record ids it comes from, by edges `derived_from`, or
+    `contains` where it groups them. An id of stepwell's form is kept, any other is replaced.
+    """
+
+    record: Record
+    keys: tuple[Key, ...] = ()
+    sources: tuple[str, ...] = ()
+    contains: bool = False
+
+
+class Revise(Op):
+    """Another text for a record. The old version stays in its history."""
+
+    id: str
+    text: Text
+    keys: tuple[Key, ...] = ()
+    expects: int | None = None
+
+
+class Supersede(Op):
+    """`id` holds now in place of `replaces`; both stay."""
+
+    id: str
+    replaces: str
+    confidence: Unit = 1.0
+    expects: int | None = None
+
+
+class Merge(Op):
+    """A derived record in place of several derived ones, which are hidden. Turns never merge."""
+
+    ids: tuple[str, ...] = Field(min_length=2)
+    record: Record
+    keys: tuple[Key, ...] = ()
+
+
+class Link(Op):
+    """A new or re-weighted edge."""
+
+    edge: Edge
+
+
+class Unlink(Op):
+    """An edge taken away."""
+
+    source: str
+    kind: EdgeKind
+    target: str
+
+
+class Rekey(Op):
+    """Keys of a record in one channel and space, in place of those it has there."""
+
+    id: str
+    channel: str
+    space: str
+    keys: tuple[Key, ...]
+
+
+class Hide(Op):
+    """A record takes no part any more, but stays."""
+
+    id: str
+    expects: int | None = None
+
+
+class SetState(Op):
+    """Another status, trust, validity or payload entry; and what the ledger adds up."""
+
+    id: str
+    status: Status | None = None
+    trust: Unit | None = None
+    valid_from: When | None = None
+    valid_to: When | None = None
+    payload: dict[str, JsonValue] = Field(default_factory=dict)
+    shown: int = Field(default=0, ge=0)
+    used: int = Field(default=0, ge=0)
+    success: Finite = 0.0
+    failure: Finite = 0.0
+    strength: Finite | None = None
+    expects: int | None = None
+
+
+class SetSlot(Op):
+    """Another text for a slot. Its sources are turn ids."""
+
+    slot: Name
+    text: Text
+    budget: int = Field(default=256, ge=1, le=100_000)
+    sources: tuple[str, ...] = ()
+
+
+class Purge(Op):
+    """Forget records for good. The user's alone: policies may not return it."""
+
+    ids: tuple[str, ...]
+
+
+class PutDocument(Op):
+    """A keyed JSON value."""
+
+    namespace: tuple[Name, ...]
+    key: Name
+    value: dict[str, JsonValue]
+    ttl: float | None = None
+
+
+class DeleteDocument(Op):
+    """A document taken away to the byte."""
+
+    namespace: tuple[Name, ...]
+    key: Name
+
+
+_NAMES: dict[type[Op], str] = {
+    Add: "add", Revise: "revise", Supersede: "supersede", Merge: "merge", Link: "link",
+    Unlink: "unlink", Rekey: "rekey", Hide: "hide", SetState: "set_state", SetSlot: "set_slot",
+    Purge: "purge", PutDocument: "put_document", DeleteDocument: "delete_document",
+}  # fmt: skip
+
+#: What a policy may return. Purging, turns and documents are the user's.
+POLICY_OPS = (Add, Revise, Supersede, Merge, Link, Unlink, Rekey, Hide, SetState, SetSlot)
+
+_RANK = {Supersede: 0, Revise: 1, Merge: 2, Add: 3}
+
+
+def touches(op: Op) -> tuple[str, ...]:
+    """The ids of the records that an op changes."""
+    match op:
+        case Add():
+            return (op.record.id,)
+        case Supersede():
+            return (op.replaces,)
+        case Merge():
+            return op.ids
+        case Revise() | Rekey() | Hide() | SetState():
+            return (op.id,)
+        case Purge():
+            return op.ids
+    return ()
+
+
+def precedence(ops: Iterable[Op]) -> tuple[list[Op], list[Op]]:
+    """Kept and dropped ops when several policies speak about one record.
+
+    supersede > revise > merge > add; among equals the first one stands. Ops of other kinds do not
+    compete. The order of the kept ones is theirs. Idempotent: precedence of what was kept keeps all.
+    """
+    ops = list(ops)
+    taken: dict[str, int] = {}
+    dropped: set[int] = set()
+    order = sorted(range(len(ops)), key=lambda i: (_RANK.get(type(ops[i]), 9), i))
+    for i in order:
+        if type(ops[i]) not in _RANK:
+            continue
+        ids = touches(ops[i])
+        if any(record_id in taken for record_id in ids):
+            dropped.add(i)
+        else:
+            taken.update(dict.fromkeys(ids, i))
+    kept = [op for i, op in enumerate(ops) if i not in dropped]
+    return kept, [ops[i] for i in sorted(dropped)]
+
+
+def expect(op: Op, version: int) -> None:
+    """Check an op against the version that the store holds now. Raises VersionConflict."""
+    expected = getattr(op, "expects", None)
+    if expected is not None and expected != version:
+        raise VersionConflict(f"{op.name}: version {version} is stored, {expected} was expected")
+
+
+def allowed(op: object, who: str) -> Op:
+    """An op that a policy returned, marked as its own. Raises InvalidOp."""
+    if not isinstance(op, Op):
+        raise InvalidOp(f"plugin {who!r} returned {type(op).__name__} instead of an op")
+    if not isinstance(op, POLICY_OPS):
+        raise InvalidOp(f"plugin {who!r} may not return {op.name}")
+    if isinstance(op, Add) and not op.sources:
+        raise InvalidOp(f"plugin {who!r}: a derived record needs the records it comes from")
+    if isinstance(op, (Add, Merge)) and op.record.level == 0 and op.record.turn is not None:
+        raise InvalidOp(f"plugin {who!r}: turns come in by remember alone")
+    return op if op.who == who else op.model_copy(update={"who": who})
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade(Generic[H]):
+    """What a forgetting reaches beyond the turns themselves.
+
+    `erased` derived records have no source left and go wholly; `stale` ones keep their id and lose
+    every text and key until they are derived again from the sources that remain.
+    """
+
+    erased: frozenset[H]
+    stale: frozenset[H]
+
+
+def cascade(forgotten: Collection[H], derived: Mapping[H, Collection[H]]) -> Cascade[H]:
+    """The forget cascade, from reads.
+
+    `derived` maps each derived record to the records it directly comes from, and must hold every
+    record that reaches a forgotten one. An id that is neither in `derived` nor forgotten counts as a
+    source that remains. A derived record that is itself forgotten reaches what was derived from it.
+    """
+    gone = set(forgotten)
+    reached: set[H] = set()
+    children: dict[H, set[H]] = defaultdict(set)
+    for record, sources in derived.items():
+        for source in sources:
+            children[source].add(record)
+    frontier = list(gone)
+    while frontier:
+        for child in children.get(frontier.pop(), ()):
+            if child not in reached and child not in gone:
+                reached.add(child)
+                frontier.append(child)
+    # A reached record lives on if some chain of sources ends at a turn that is not forgotten.
+    rooted = {
+        record
+        for record in reached
+        if any(s not in gone and s not in reached for s in derived.get(record, ()))
+    }
+    frontier = list(rooted)
+    while frontier:
+        for child in children.get(frontier.pop(), ()):
+            if child in reached and child not in rooted:
+                rooted.add(child)
+                frontier.append(child)
+    return Cascade(erased=frozenset(reached - rooted), stale=frozenset(rooted))
+
+
+def closes_cycle(edge: Edge, containers: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a `contains` edge would close a circle. `containers` maps a record to its parents."""
+    if edge.kind is not EdgeKind.CONTAINS:
+        return False
+    seen, frontier = set(), [edge.source]
+    while frontier:
+        record = frontier.pop()
+        if record == edge.target:
+            return True
+        if record not in seen:
+            seen.add(record)
+            frontier.extend(containers.get(record, ()))
+    return False
+
+
+Reason = Literal["duplicate", "conflict", "forgotten"]

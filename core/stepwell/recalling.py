@@ -1,0 +1,448 @@
+"""The path of `recall`, `context` and `explain`: plan, search, fuse, refine, pack. It never writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from stepwell.contracts import (
+    Block,
+    BoolArray,
+    Candidates,
+    FloatArray,
+    IntArray,
+    Packing,
+    Plan,
+    Query,
+)  # fmt: skip
+from stepwell.errors import PluginFailed
+from stepwell.fencing import count_tokens, nonce
+from stepwell.mechanisms.packing import fit
+from stepwell.models import Context, Explanation, Hit, LeftOut, Recall, Record
+from stepwell.plugins import Plugins
+from stepwell.searching import ALL, Moment, ScopeView, Searcher, Side
+
+MAX_ROUNDS = 3
+#: How many hits refining policies see at least.
+HEAD = 50
+#: How many hits a packer is offered at most.
+PACKED = 400
+
+
+@dataclass(slots=True)
+class _Fused:
+    """The scores of one side, place by place, and what each channel gave to them."""
+
+    side: Side
+    scores: FloatArray
+    shares: dict[str, FloatArray]
+    spans: IntArray
+    allowed: BoolArray | None
+
+
+@dataclass(slots=True)
+class _Run:
+    """One question on its way."""
+
+    query: Query
+    view: ScopeView
+    until: float | None
+    degraded: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.until is not None and time.monotonic() >= self.until
+
+    def failed(self, error: PluginFailed | str) -> None:
+        name = error if isinstance(error, str) else str(error)
+        if name not in self.degraded:
+            self.degraded.append(name)
+
+
+class Recaller:
+    """Answers questions. `fallback` are the built-in policies that answer when a plugin fails."""
+
+    def __init__(self, searcher: Searcher, plugins: Plugins, fallback: Any) -> None:
+        self._searcher = searcher
+        self._plugins = plugins
+        self._fallback = fallback
+
+    # recall ----------------------------------------------------------------------------------------
+
+    def recall(
+        self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
+        deadline: float | None = None,
+    ) -> Recall:  # fmt: skip
+        """The hits for a question, best first."""
+        with self._view(path, query, moment) as view:
+            run = self._run(query, view, deadline)
+            hits = self._hits(run)
+            recall = Recall(
+                query.text, tuple(hits[: query.k]), tuple(run.degraded), tuple(run.notes)
+            )
+        if self._plugins.has("on_recalled"):
+            self._plugins.tell("on_recalled", recall=recall)
+        return recall
+
+    def context(
+        self, path: tuple[str, ...], query: Query, budget: int, *, moment: Moment | None = None,
+        deadline: float | None = None,
+    ) -> Context:  # fmt: skip
+        """A fenced text for a model, never above its budget."""
+        with self._view(path, query, moment) as view:
+            run = self._run(query, view, deadline)
+            row = view.row
+            if row is None or budget <= 0:
+                return Context("", 0, max(budget, 0))
+            packing = self._everything(run, budget)
+            if packing is None:
+                hits = self._hits(replace_k(run, PACKED))
+                packing = self._packed(run, hits, budget)
+            fence = nonce(row.secret, query.text, str(budget), str(row.head))
+            text, tokens, kept, left = fit(packing, budget, nonce=fence, count=count_tokens)
+            context = Context(text, tokens, budget, tuple(kept), tuple(left), tuple(run.degraded))
+        if self._plugins.has("on_recalled"):
+            self._plugins.tell("on_recalled", recall=Recall(query.text, context.hits))
+        return context
+
+    def _view(self, path: tuple[str, ...], query: Query, moment: Moment | None) -> Any:
+        from_filter = query.where is not None and names_status(query)
+        return self._searcher.view(
+            path, now=query.now, moment=moment, statuses=ALL if from_filter else None,
+            min_trust=query.min_trust,
+        )  # fmt: skip
+
+    def _run(self, query: Query, view: ScopeView, deadline: float | None) -> _Run:
+        return _Run(query, view, None if deadline is None else time.monotonic() + deadline)
+
+    def _hits(self, run: _Run) -> list[Hit]:
+        """Rounds of plan, search and refine."""
+        found: list[Hit] = []
+        for number in range(MAX_ROUNDS):
+            if run.late():
+                run.failed("deadline")
+                break
+            query = replace(run.query, round=number, found=tuple(found))
+            plan = self._plan(run, query)
+            fused = self._search(run, plan)
+            found = self._best(run, plan, fused, found)
+            if plan.stop:
+                break
+        least = run.query.min_score
+        return [hit for hit in found if hit.score >= least] if least > 0 else found
+
+    def _plan(self, run: _Run, query: Query) -> Plan:
+        try:
+            answer, name = self._plugins.first("plan", query=query, view=run.view)
+        except PluginFailed as error:
+            run.failed(error)
+            answer = None
+        else:
+            if answer is not None and not isinstance(answer, Plan):
+                run.failed(f"plugin {name!r} failed in hook 'plan': no Plan")
+                answer = None
+        made = (
+            answer if isinstance(answer, Plan) else self._fallback.plan(query=query, view=run.view)
+        )
+        assert isinstance(made, Plan)  # noqa: S101 - a promise of the built-in policy
+        return made
+
+    def _search(self, run: _Run, plan: Plan) -> list[_Fused]:
+        sides = []
+        for episodes in (True, False):
+            wanted = 0 in plan.query.levels if episodes else any(n > 0 for n in plan.query.levels)
+            if not wanted:
+                continue
+            side = run.view.side(episodes)
+            if side is None or not len(side):
+                continue
+            with run.view.focused(episodes):
+                sides.append(self._fuse(run, plan, side))
+        return sides
+
+    def _fuse(self, run: _Run, plan: Plan, side: Side) -> _Fused:
+        answers: list[Candidates] = []
+        for name, answer in self._plugins.collect("search", plan=plan, view=run.view):
+            try:
+                answers += _candidates(name, answer, side, run.view)
+            except PluginFailed as error:
+                run.failed(error)
+        if not answers:
+            answers = list(self._fallback.search(plan=plan, view=run.view))
+        total = np.zeros(len(side), np.float32)
+        shares: dict[str, FloatArray] = {}
+        spans = np.full((len(side), 2), -1, np.int64)
+        strongest = np.zeros(len(side), np.float32)
+        weights = {a.channel: float(plan.weights.get(a.channel, 1.0)) for a in answers}
+        scale = sum(w for w in weights.values() if w > 0) or 1.0
+        for a in answers:
+            share = np.float32(weights[a.channel] / scale) * a.scores
+            total[a.places] += share
+            dense = shares.setdefault(a.channel, np.zeros(len(side), np.float32))
+            dense[a.places] += share
+            if a.spans is not None:
+                better = share > strongest[a.places]
+                spans[a.places[better]] = a.spans[better]
+                strongest[a.places[better]] = share[better]
+        if side.seen is not None:
+            total = np.where(side.seen, total, np.float32(0))
+        allowed = run.view.matching(side, plan.query.where, plan.query.levels)
+        return _Fused(side, np.clip(total, 0, 1), shares, spans, allowed)
+
+    def _best(self, run: _Run, plan: Plan, fused: list[_Fused], found: list[Hit]) -> list[Hit]:
+        refining = self._plugins.has("refine")
+        k = run.query.k
+        wanted = max(4 * k, HEAD) if refining else k
+        hits = [hit for side in fused for hit in self._top(run, side, wanted)]
+        hits = _merged(hits, found)
+        if refining:
+            hits = self._refine(run, plan, hits)
+        return hits
+
+    def _top(self, run: _Run, fused: _Fused, k: int) -> list[Hit]:
+        places = top_places(fused, k)
+        why = [
+            {name: float(share[p]) for name, share in fused.shares.items() if share[p] != 0}
+            for p in places
+        ]
+        spans = [tuple(fused.spans[p]) if fused.spans[p][0] >= 0 else None for p in places]
+        scores = [float(fused.scores[p]) for p in places]
+        return run.view.hits(fused.side, places.tolist(), scores, why, spans)  # type: ignore[arg-type]  # pairs
+
+    def _refine(self, run: _Run, plan: Plan, hits: list[Hit]) -> list[Hit]:
+        def check(answer: object) -> tuple[Hit, ...]:
+            """Hits of this scope, each once, with the text that the store holds."""
+            if not isinstance(answer, (list, tuple)) or not all(isinstance(h, Hit) for h in answer):
+                raise TypeError("hits")
+            kept: dict[str, Hit] = {}
+            for hit in answer:
+                if hit.record.id in kept:
+                    continue
+                if hit.record.id not in known:
+                    held = run.view.get(hit.record.id)
+                    if held is None or hit.record.scope != run.view.scope:
+                        raise ValueError("a record that this scope does not hold")
+                    known[held.id] = held
+                score = float(min(1.0, max(0.0, hit.score)))
+                if score != score:
+                    raise ValueError("a score that is no number")
+                kept[hit.record.id] = replace(hit, record=known[hit.record.id], score=score)
+            return tuple(kept.values())
+
+        known: dict[str, Record] = {hit.record.id: hit.record for hit in hits}
+        refined, failures = self._plugins.fold(
+            "refine", "hits", tuple(hits), check, plan=plan, view=run.view
+        )
+        for error in failures:
+            run.failed(error)
+        return list(refined)
+
+    # context ---------------------------------------------------------------------------------------
+
+    def _everything(self, run: _Run, budget: int) -> Packing | None:
+        """The whole scope in time order, if it may fit; None when it surely does not."""
+        side = run.view.side()
+        if side is None or not self._fallback.whole or run.query.levels != (0,):
+            return None
+        allowed = run.view.matching(side, run.query.where, (0,))
+        shown = np.ones(len(side), np.bool_) if side.seen is None else side.seen
+        shown = shown if allowed is None else shown & allowed
+        places = np.flatnonzero(shown)
+        # Every turn takes a token of its own and two of the fence at the least.
+        if len(places) * 3 > budget:
+            return None
+        hits = run.view.hits(
+            side,
+            places.tolist(),
+            [1.0] * len(places),
+            [{"whole": 1.0}] * len(places),
+            [None] * len(places),
+        )
+        if sum(count_tokens(hit.record.text) for hit in hits) > budget:
+            return None
+        packing = self._fallback.pack(hits=hits, budget=budget, view=run.view)
+        return packing if isinstance(packing, Packing) and not packing.left_out else None
+
+    def _packed(self, run: _Run, hits: list[Hit], budget: int) -> Packing:
+        try:
+            answer, name = self._plugins.first(
+                "pack", hits=tuple(hits), budget=budget, view=run.view
+            )
+            if answer is not None and not _is_packing(answer, hits):
+                raise PluginFailed(
+                    f"plugin {name!r} failed in hook 'pack': not a packing of these hits"
+                )
+        except PluginFailed as error:
+            run.failed(error)
+            answer = None
+        if answer is None:
+            answer = self._fallback.pack(hits=tuple(hits), budget=budget, view=run.view)
+        assert isinstance(answer, Packing)  # noqa: S101 - checked, or a promise of the built-in policy
+        return answer
+
+    # explain ---------------------------------------------------------------------------------------
+
+    def explain(
+        self, path: tuple[str, ...], record_id: str, query: Query, *, moment: Moment | None = None
+    ) -> Explanation:
+        """Why a record was, or was not, recalled."""
+        with self._view(path, query, moment) as view:
+            run = self._run(query, view, None)
+            record = view.get(record_id)
+            if record is None:
+                reason = "this scope holds no record of that id"
+                return Explanation(record_id, query.text, None, 0.0, {}, reason)
+            asked = replace(query, levels=tuple({*query.levels, record.level}))
+            plan = self._plan(run, asked)
+            fused = [
+                f
+                for f in self._search(run, plan)
+                if f.side.cache.flavour.episodes is (record.level == 0)
+            ]
+            ref = None if view.row is None else view.reader.find(view.row, [record.id])[record.id]
+            place = fused[0].side.cache.place(ref) if fused and ref is not None else None
+            if place is None or (fused[0].side.seen is not None and not fused[0].side.seen[place]):
+                return Explanation(record.id, query.text, None, 0.0, {}, _absent(record, query))
+            side = fused[0]
+            order = top_places(side, len(side.side), least=-1.0)
+            where = np.flatnonzero(order == place)
+            why = {n: float(s[place]) for n, s in side.shares.items() if s[place] != 0}
+            score = float(side.scores[place])
+            if not len(where):
+                return Explanation(
+                    record.id, query.text, None, score, why, "the filter leaves it out"
+                )
+            rank = int(where[0]) + 1
+            above = self._top(run, side, min(rank - 1, 10))
+            return Explanation(
+                record.id, query.text, rank, score, why, _present(score, rank, query), tuple(above),
+                len(order),
+            )  # fmt: skip
+
+
+def replace_k(run: _Run, k: int) -> _Run:
+    """The same run for more hits; failures are told to the same list."""
+    return _Run(replace(run.query, k=k), run.view, run.until, run.degraded, run.notes)
+
+
+def names_status(query: Query) -> bool:
+    """Whether the filter asks for records of another status than active."""
+    from stepwell.filters import names_field
+
+    return names_field(query.where, "status")
+
+
+def top_places(fused: _Fused, k: int, least: float = 0.0) -> IntArray:
+    """At most k places with a score above `least`: best first, then latest, then by id."""
+    scores = fused.scores
+    wanted = scores > least
+    if fused.allowed is not None:
+        wanted &= fused.allowed
+    if fused.side.seen is not None:
+        wanted &= fused.side.seen
+    places = np.flatnonzero(wanted)
+    if k <= 0 or not len(places):
+        return places[:0]
+    if len(places) > k:
+        edge = np.partition(scores[places], len(places) - k)[len(places) - k]
+        places = places[scores[places] >= edge]
+    cache = fused.side.cache
+    ids = np.array([cache.ids[p] for p in places], "S16")
+    order = np.lexsort((ids, -cache.columns["said"][places], -scores[places]))
+    return np.asarray(places[order][:k])
+
+
+def _candidates(name: str, answer: object, side: Side, view: ScopeView) -> list[Candidates]:
+    """A search policy's answer, checked. Raises PluginFailed."""
+    if isinstance(answer, PluginFailed):
+        raise answer
+    if isinstance(answer, Candidates):
+        answer = [answer]
+    if isinstance(answer, Mapping):
+        answer = list(answer.items())
+    wrong = PluginFailed(f"plugin {name!r} failed in hook 'search': no candidates of this scope")
+    if not isinstance(answer, (list, tuple)):
+        raise wrong
+    if answer and all(isinstance(a, Candidates) for a in answer):
+        made = [a for a in answer if _sound(a, len(side))]
+        if len(made) != len(answer):
+            raise wrong
+        return made
+    places, scores = [], []
+    for pair in answer:
+        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise wrong
+        place = view.place_of_id(side, pair[0])
+        if place is None or not isinstance(pair[1], (int, float)) or pair[1] != pair[1]:
+            raise wrong
+        places.append(place)
+        scores.append(pair[1])
+    found = dict(zip(places, scores, strict=True))
+    return [
+        Candidates(
+            name,
+            np.array(list(found), np.int64),
+            np.clip(np.array(list(found.values()), np.float32), 0, 1),
+        )
+    ]
+
+
+def _sound(c: Candidates, size: int) -> bool:
+    places, scores = np.asarray(c.places), np.asarray(c.scores)
+    return (
+        isinstance(c.channel, str)
+        and places.ndim == 1
+        and places.shape == scores.shape
+        and places.dtype.kind in "iu"
+        and (not len(places) or (int(places.min()) >= 0 and int(places.max()) < size))
+        and len(np.unique(places)) == len(places)
+        and bool(np.isfinite(scores).all())
+        and (not len(scores) or (float(scores.min()) >= 0.0 and float(scores.max()) <= 1.0 + 1e-6))
+    )
+
+
+def _is_packing(answer: object, hits: Sequence[Hit]) -> bool:
+    offered = {hit.record.id: hit.record for hit in hits}
+    return isinstance(answer, Packing) and all(
+        isinstance(b, Block) and isinstance(b.hit, Hit) and offered.get(b.hit.record.id) is b.hit.record
+        for b in answer.blocks
+    ) and all(isinstance(out, LeftOut) for out in answer.left_out)  # fmt: skip
+
+
+def _merged(hits: list[Hit], found: list[Hit]) -> list[Hit]:
+    """Hits of this round and of those before, each record once with its better score."""
+    best: dict[str, Hit] = {}
+    for hit in (*hits, *found):
+        held = best.get(hit.record.id)
+        if held is None or hit.score > held.score:
+            best[hit.record.id] = hit
+    if not found and len(best) == len(hits):
+        return hits if _sorted(hits) else sorted(hits, key=lambda h: -h.score)
+    return sorted(best.values(), key=lambda h: -h.score)
+
+
+def _sorted(hits: list[Hit]) -> bool:
+    return all(a.score >= b.score for a, b in zip(hits, hits[1:], strict=False))
+
+
+def _absent(record: Record, query: Query) -> str:
+    if record.status.value != "active":
+        return f"it is {record.status.value}"
+    if record.trust < query.min_trust:
+        return f"its trust {record.trust:.2f} is below {query.min_trust:.2f}"
+    return "it has no key to be found by yet; consolidate() makes it"
+
+
+def _present(score: float, rank: int, query: Query) -> str:
+    if score <= 0:
+        return "no channel found anything of the question in it"
+    if score < query.min_score:
+        return f"its score is below {query.min_score:.2f}"
+    if rank > query.k:
+        return f"{rank - 1} records stand above it, and {query.k} were asked for"
+    return "recalled"

@@ -1,0 +1,80 @@
+"""Implements View: caches over the store, and every channel that a policy can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from stepwell.contracts import IndexSpec, Query, Store
+from stepwell.errors import PluginFailed
+from stepwell.models import Key, Record
+from stepwell.plugins import Plugins
+from stepwell.searching.caches import VECTORS, WORDS, Caches, Flavour, ScopeCache
+from stepwell.searching.models import GuardedModels, space_of
+from stepwell.searching.view import ACTIVE, ALL, HELD, Moment, ScopeView, Side
+
+__all__ = [
+    "ACTIVE", "ALL", "HELD", "VECTORS", "WORDS", "Caches", "Flavour", "GuardedModels", "Moment",
+    "ScopeCache", "ScopeView", "Searcher", "Side", "space_of",
+]  # fmt: skip
+
+
+class Searcher:
+    """Makes views over one store, and the keys of records."""
+
+    def __init__(
+        self, store: Store, plugins: Plugins, models: GuardedModels, clock: Callable[[], datetime],
+        words_space: str, cache_bytes: int,
+    ) -> None:  # fmt: skip
+        self.models = models
+        self.caches = Caches(self._open_index, words_space, cache_bytes)
+        self.caches.vectors = models.space
+        self.caches.dim = 0 if models.embedder is None else models.embedder.dim
+        self._store = store
+        self._plugins = plugins
+        self._clock = clock
+
+    def _open_index(self, spec: IndexSpec) -> object:
+        index = self._plugins.open_part("open_index", spec, None)
+        if index is None:
+            raise PluginFailed(f"no plugin opens an index of kind {spec.kind!r}")
+        return index
+
+    @contextmanager
+    def view(
+        self,
+        path: tuple[str, ...],
+        *,
+        now: datetime | None = None,
+        moment: Moment | None = None,
+        statuses: frozenset[int] | None = None,
+        min_trust: float = 0.0,
+    ) -> Iterator[ScopeView]:
+        """A view of a scope; it reads only when asked, and ends with the block."""
+        view = ScopeView(
+            self._store, path, self.caches, self.models, now or self._clock(), moment=moment,
+            statuses=statuses, min_trust=min_trust, keys_of=lambda record: self.keys_of(record)[0],
+        )  # fmt: skip
+        try:
+            yield view
+        finally:
+            view.close()
+
+    def keys_of(
+        self, record: Record | Query, view: ScopeView | None = None
+    ) -> tuple[Sequence[Key], str | None]:
+        """A record's keys, and the plugin that failed to make some, if one did."""
+        if view is None:
+            with self.view(() if isinstance(record, Query) else record.scope) as made:
+                return self.keys_of(record, made)
+        keys: list[Key] = []
+        failed: str | None = None
+        for name, answer in self._plugins.collect("keys", record_or_query=record, view=view):
+            if isinstance(answer, PluginFailed):
+                failed = name
+            elif isinstance(answer, (list, tuple)) and all(isinstance(k, Key) for k in answer):
+                keys += answer
+            else:
+                failed = name
+        return keys, failed

@@ -1,0 +1,298 @@
+"""Caches over the store: one scope's columns and indexes, in memory, droppable at any time.
+
+A cache is stamped with its scope's highest journal position. Whoever uses it reads that position in
+the same transaction as the records of the answer, and catches up when it differs; so what another
+process wrote or forgot is there, or gone, with the next verb.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stepwell.contracts import (
+    BoolArray,
+    Index,
+    IndexSpec,
+    IntArray,
+    ScopeRow,
+    StoreReader,
+    Words,
+)  # fmt: skip
+
+#: "Unknown" among times in microseconds.
+NEVER = np.iinfo(np.int64).min
+WORDS = "words"
+VECTORS = "vectors"
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """Which records a cache holds: of some statuses (codes), of level 0 or of those above it."""
+
+    statuses: frozenset[int]
+    episodes: bool = True
+
+
+class ScopeCache:
+    """Columns over records, by *place* (ascending by ref), and indexes over their keys.
+
+    A *unit* is one key of the words channel: a passage of a record, in most cases the whole of it.
+    """
+
+    def __init__(
+        self, flavour: Flavour, open_index: Callable[[IndexSpec], Index], words: str, vectors: str | None, dim: int
+    ) -> None:  # fmt: skip
+        self.flavour = flavour
+        self.stamp = -1
+        self.purges = -1
+        self.lock = threading.RLock()
+        self.words_space, self.vectors_space = words, vectors
+        index = open_index(IndexSpec(WORDS, words))
+        self.words: Words = index  # type: ignore[assignment]  # the contract of this kind of index
+        self.vectors = open_index(IndexSpec(VECTORS, vectors, dim)) if vectors is not None else None
+        self.refs: IntArray = np.empty(0, np.int64)
+        self.ids: list[bytes] = []
+        self.columns: dict[str, Any] = {name: np.empty(0, kind) for name, kind in _COLUMNS.items()}
+        self.sessions: dict[str | None, int] = {None: -1}
+        self.actors: dict[str | None, int] = {None: -1}
+        self.units: dict[str, IntArray] = {n: np.empty(0, np.int64) for n in _UNITS}
+        self.vector_units: dict[str, IntArray] = {n: np.empty(0, np.int64) for n in _UNITS}
+        self.previous: IntArray = np.empty(0, np.int64)
+        self.memo: dict[Any, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    @property
+    def nbytes(self) -> int:
+        """Roughly how much memory it holds."""
+        arrays = (*self.columns.values(), *self.units.values(), *self.vector_units.values())
+        held = sum(array.nbytes for array in (self.refs, self.previous, *arrays))
+        return (
+            held
+            + 80 * len(self.ids)
+            + self.words.nbytes
+            + (self.vectors.nbytes if self.vectors else 0)
+        )
+
+    def place(self, ref: int) -> int | None:
+        """The place of a ref; None when it is not here."""
+        at = int(np.searchsorted(self.refs, ref))
+        return at if at < len(self.refs) and self.refs[at] == ref else None
+
+    # catching up -----------------------------------------------------------------------------------
+
+    def catch_up(self, reader: StoreReader, scope: ScopeRow) -> None:
+        """Bring everything to the moment of `reader`."""
+        if self.stamp == scope.head and self.purges == scope.purges:
+            return
+        if self.stamp < 0:
+            self._take(reader, scope, None)
+        else:
+            touched = reader.changed(scope, self.stamp)
+            newest = int(self.refs[-1]) if len(self.refs) else 0
+            if touched and touched[0] <= newest:
+                self._drop([ref for ref in touched if ref <= newest])
+            self._take(reader, scope, touched)
+        self.memo = {}
+        self.stamp, self.purges = scope.head, scope.purges
+
+    def _take(self, reader: StoreReader, scope: ScopeRow, refs: Sequence[int] | None) -> None:
+        rows = [row for row in reader.entries(scope, refs) if self._wanted(row)]
+        if not rows:
+            return
+        keep = None if refs is None else [row[0] for row in rows]
+        words = reader.keys(scope, WORDS, self.words_space, keep)
+        vectors: list[tuple[Any, ...]] = []
+        if self.vectors_space is not None:
+            vectors = reader.keys(scope, VECTORS, self.vectors_space, keep)
+        self.load(rows, words, vectors)
+
+    def _wanted(self, row: tuple[Any, ...]) -> bool:
+        return (row[2] == 0) is self.flavour.episodes and row[4] in self.flavour.statuses
+
+    def load(
+        self,
+        rows: list[tuple[Any, ...]],
+        words: list[tuple[Any, ...]],
+        vectors: list[tuple[Any, ...]],
+    ) -> None:
+        """Take in rows of entries and of keys (see StoreReader)."""
+        fresh = list(zip(*rows, strict=True))
+        refs = np.array(fresh[0], np.int64)
+        appended = not len(self.refs) or int(refs[0]) > int(self.refs[-1])
+        new: dict[str, Any] = {
+            "level": np.array(fresh[2], np.int16),
+            "trust": np.array(fresh[5], np.float32),
+            "said": _times(fresh[6]),
+            "stored": np.array(fresh[7], np.int64),
+            "valid_from": _times(fresh[8]),
+            "valid_to": _times(fresh[9]),
+            "session": _codes(fresh[10], self.sessions),
+            "actor": _codes(fresh[11], self.actors),
+        }
+        self.refs = np.concatenate([self.refs, refs])
+        self.ids += fresh[1]
+        for name, column in new.items():
+            self.columns[name] = np.concatenate([self.columns[name], column])
+        if not appended:
+            order = np.argsort(self.refs, kind="stable")
+            self.refs = self.refs[order]
+            self.ids = [self.ids[i] for i in order]
+            self.columns = {name: column[order] for name, column in self.columns.items()}
+        here = set(fresh[0])
+        words = [key for key in words if key[1] in here]
+        vectors = [key for key in vectors if key[1] in here]
+        self._add(self.words, self.units, words, np.dtype("<u8"))
+        if self.vectors is not None:
+            self._add(self.vectors, self.vector_units, vectors, np.dtype("<f4"))
+        self._order()
+
+    def _add(
+        self,
+        index: Index,
+        units: dict[str, IntArray],
+        keys: list[tuple[Any, ...]],
+        kind: np.dtype[Any],
+    ) -> None:
+        if not keys:
+            return
+        kids = np.array([key[0] for key in keys], np.int64)
+        bodies = [np.frombuffer(key[4], kind) for key in keys]
+        index.add(kids, bodies)
+        columns = {
+            "kid": kids,
+            "ref": np.array([key[1] for key in keys], np.int64),
+            "first": np.array([-1 if key[2] is None else key[2] for key in keys], np.int64),
+            "last": np.array([-1 if key[3] is None else key[3] for key in keys], np.int64),
+        }
+        known = len(units["kid"])
+        for name in _UNITS:
+            units[name] = np.concatenate([units[name], columns[name]])
+        if (known and kids.min() < units["kid"][known - 1]) or (np.diff(kids) < 0).any():
+            order = np.argsort(units["kid"], kind="stable")
+            for name in _UNITS:
+                units[name] = units[name][order]
+
+    def _drop(self, refs: Sequence[int]) -> None:
+        gone = np.array(refs, np.int64)
+        for index, units in ((self.words, self.units), (self.vectors, self.vector_units)):
+            if index is not None:
+                out = np.isin(units["ref"], gone)
+                if out.any():
+                    index.remove(units["kid"][out])
+                    for name in _UNITS:
+                        units[name] = units[name][~out]
+        keep = ~np.isin(self.refs, gone)
+        self.refs = self.refs[keep]
+        self.ids = [raw for raw, kept in zip(self.ids, keep, strict=True) if kept]
+        self.columns = {name: column[keep] for name, column in self.columns.items()}
+        self._order()
+
+    def _order(self) -> None:
+        """Which unit comes before which: by arrival within each session."""
+        units = self.units
+        self.unit_place: IntArray = np.searchsorted(self.refs, units["ref"]).astype(np.int64)
+        self.unit_session: IntArray = self.columns["session"][self.unit_place].astype(np.int64)
+        self.previous = preceding(self.unit_session, units["ref"], units["first"])
+
+
+_COLUMNS: dict[str, Any] = {
+    "level": np.int16, "trust": np.float32, "said": np.int64, "stored": np.int64,
+    "valid_from": np.int64, "valid_to": np.int64, "session": np.int64, "actor": np.int64,
+}  # fmt: skip
+_UNITS = ("kid", "ref", "first", "last")
+
+
+def preceding(
+    session: IntArray, ref: IntArray, first: IntArray, seen: BoolArray | None = None
+) -> IntArray:
+    """The position of the unit before each one in its session; -1 for none. Only `seen` ones count."""
+    before = np.full(len(ref), -1, np.int64)
+    order = np.lexsort((first, ref, session))
+    if seen is not None:
+        order = order[seen[order]]
+    if len(order) > 1:
+        same = session[order[1:]] == session[order[:-1]]
+        before[order[1:][same]] = order[:-1][same]
+    return before
+
+
+def _times(values: Sequence[int | None]) -> IntArray:
+    if None in values:
+        return np.array([NEVER if v is None else v for v in values], np.int64)
+    return np.array(values, np.int64)
+
+
+def _codes(names: Sequence[str | None], known: dict[str | None, int]) -> IntArray:
+    codes = np.empty(len(names), np.int64)
+    for i, name in enumerate(names):
+        code = known.get(name)
+        if code is None:
+            code = known[name] = len(known) - 1
+        codes[i] = code
+    return codes
+
+
+class Caches:
+    """The caches of one Memory, least recently used out first when above `limit` bytes."""
+
+    def __init__(
+        self, open_index: Callable[[IndexSpec], Index], words: str, limit: int = 512 * 1024 * 1024
+    ) -> None:
+        self._open_index = open_index
+        self._words = words
+        self._limit = limit
+        self._held: OrderedDict[tuple[int, Flavour], ScopeCache] = OrderedDict()
+        self._lock = threading.Lock()
+        self.vectors: str | None = None
+        self.dim = 0
+
+    def fresh(self, flavour: Flavour) -> ScopeCache:
+        """An empty cache that is not held: for views of another time."""
+        return ScopeCache(flavour, self._open_index, self._words, self.vectors, self.dim)
+
+    @contextmanager
+    def use(self, scope: int, flavour: Flavour) -> Iterator[ScopeCache]:
+        """A scope's cache, locked. The caller catches it up in its own read transaction."""
+        with self._lock:
+            cache = self._held.get((scope, flavour))
+            if cache is None:
+                cache = self._held[scope, flavour] = self.fresh(flavour)
+            self._held.move_to_end((scope, flavour))
+        try:
+            with cache.lock:
+                yield cache
+        except BaseException:
+            # Half caught up is worth nothing; the store has it all.
+            self.drop(scope)
+            raise
+        self._bound((scope, flavour))
+
+    def _bound(self, used: tuple[int, Flavour]) -> None:
+        with self._lock:
+            held = sum(cache.nbytes for cache in self._held.values())
+            while held > self._limit and len(self._held) > 1:
+                oldest = next(iter(self._held))
+                if oldest == used:
+                    break
+                held -= self._held.pop(oldest).nbytes
+
+    def drop(self, scope: int | None = None) -> None:
+        """Drop the caches of one scope, or all of them."""
+        with self._lock:
+            for key in [key for key in self._held if scope is None or key[0] == scope]:
+                del self._held[key]
+
+    @property
+    def nbytes(self) -> int:
+        """Roughly how much memory all caches hold."""
+        with self._lock:
+            return sum(cache.nbytes for cache in self._held.values())

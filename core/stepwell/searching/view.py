@@ -1,0 +1,397 @@
+"""A read-only look at one scope, pinned to one moment: what policies are given.
+
+A cache's lock always comes before the read transaction: then the cache is never newer than what the
+transaction sees, and a store in memory, whose transactions take turns, cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from stepwell.contracts import (
+    STATUS_CODES,
+    BoolArray,
+    Candidates,
+    FloatArray,
+    IntArray,
+    ScopeRow,
+    Store,
+    StoreReader,
+)  # fmt: skip
+from stepwell.filters import Filter
+from stepwell.identity import id_bytes, id_text
+from stepwell.models import Edge, EdgeKind, Hit, Key, Record, Slot, Status, Usage
+from stepwell.searching.caches import NEVER, VECTORS, WORDS, Caches, Flavour, ScopeCache
+from stepwell.searching.channels import CHANNELS, Board
+from stepwell.searching.models import GuardedModels
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ACTIVE = frozenset({STATUS_CODES[Status.ACTIVE]})
+HELD = ACTIVE | {STATUS_CODES[Status.SUPERSEDED]}
+ALL = frozenset(STATUS_CODES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time to look back to: what was said by `at` and held then, as far as known at `known`."""
+
+    at: datetime
+    known: datetime | None = None
+
+
+def micros(when: datetime) -> int:
+    """Microseconds since 1970."""
+    return int((when - EPOCH) // timedelta(microseconds=1))
+
+
+class ScopeView:
+    """See stepwell.contracts.View. Opens what it needs on first use; `close` ends it."""
+
+    def __init__(
+        self,
+        store: Store,
+        path: tuple[str, ...],
+        caches: Caches,
+        models: GuardedModels,
+        now: datetime,
+        *,
+        moment: Moment | None = None,
+        statuses: frozenset[int] | None = None,
+        min_trust: float = 0.0,
+        keys_of: Callable[[Record], Sequence[Key]] | None = None,
+    ) -> None:
+        self.scope = path
+        self.now = now
+        self.models = models
+        self.moment = moment
+        self.min_trust = min_trust
+        self._store = store
+        self._caches = caches
+        self._keys_of = keys_of
+        self._statuses = statuses or (ACTIVE if moment is None else HELD)
+        self._locks = ExitStack()
+        self._reading = ExitStack()
+        self._reader: StoreReader | None = None
+        self._row: ScopeRow | None = None
+        self._sides: dict[bool, Side] = {}
+        self._focus = True
+        self._overlay: dict[int, dict[str, Any]] | None = None
+
+    def close(self) -> None:
+        """End the read transaction and let the caches go."""
+        self._reading.close()
+        self._locks.close()
+        self._reader = None
+
+    # what is there ---------------------------------------------------------------------------------
+
+    @property
+    def reader(self) -> StoreReader:
+        """The read transaction, begun on first use."""
+        if self._reader is None:
+            self._reader = self._reading.enter_context(self._store.reading())
+            self._row = self._reader.scope_of(self.scope)
+        return self._reader
+
+    @property
+    def row(self) -> ScopeRow | None:
+        """The scope as this moment sees it; None when nothing is stored there."""
+        _ = self.reader
+        return self._row
+
+    def side(self, episodes: bool = True) -> Side | None:
+        """The searchable records of level 0, or of those above; None when nothing is stored."""
+        if episodes in self._sides:
+            return self._sides[episodes]
+        if self.moment is not None and self.moment.known is not None:
+            row = self.row
+            if row is None:
+                return None
+            cache = self._as_known(row, self.moment.known, episodes)
+        else:
+            row = self.row
+            if row is None:
+                return None
+            # The lock before the transaction: what is open ends, and is begun again after it.
+            self._reading.close()
+            self._reader = None
+            flavour = Flavour(self._statuses, episodes)
+            cache = self._locks.enter_context(self._caches.use(row.number, flavour))
+            row = self.row
+            if row is None:
+                return None
+            cache.catch_up(self.reader, row)
+        side = self._sides[episodes] = Side(cache, self._visible(cache), self)
+        return side
+
+    def _visible(self, cache: ScopeCache) -> BoolArray | None:
+        """Which places take part at all; None for all of them."""
+        columns = cache.columns
+        seen: BoolArray | None = None
+        if self.min_trust > 0:
+            seen = np.asarray(columns["trust"] >= np.float32(self.min_trust))
+        if self.moment is not None:
+            at = micros(self.moment.at)
+            said = np.where(columns["said"] == NEVER, columns["stored"], columns["said"])
+            held = (columns["valid_to"] == NEVER) | (columns["valid_to"] > at)
+            by_then = (said <= at) & (columns["valid_from"] <= at) & held
+            seen = by_then if seen is None else seen & by_then
+        return None if seen is None or bool(seen.all()) else seen
+
+    def _as_known(self, row: ScopeRow, known: datetime, episodes: bool) -> ScopeCache:
+        """A cache of its own, as the store was at an earlier time; what was forgotten stays gone."""
+        limit = micros(known)
+        self._overlay = self.reader.overlay(row, limit)
+        kept = []
+        for entry in self.reader.entries(row):
+            before = self._overlay.get(entry[0], {})
+            fields = list(entry)
+            for name, i in (("status", 4), ("trust", 5), ("valid_from", 8), ("valid_to", 9)):
+                if name in before:
+                    fields[i] = before[name]
+            if fields[7] <= limit and fields[4] in HELD and (fields[2] == 0) is episodes:
+                kept.append(tuple(fields))
+        cache = self._caches.fresh(Flavour(HELD, episodes))
+        if not kept:
+            return cache
+        refs = {entry[0] for entry in kept}
+        rewritten = {ref for ref in refs if "content" in self._overlay.get(ref, {})}
+        words = [
+            k for k in self.reader.keys(row, WORDS, cache.words_space) if k[1] in refs - rewritten
+        ]
+        vectors = []
+        if cache.vectors_space is not None:
+            vectors = [
+                k
+                for k in self.reader.keys(row, VECTORS, cache.vectors_space)
+                if k[1] in refs - rewritten
+            ]
+        kid = max((k[0] for k in (*words, *vectors)), default=0)
+        for ref in sorted(rewritten):
+            record = self.reader.version(row, ref, self._overlay[ref]["content"])
+            for key in self._keys_of(record) if record is not None and self._keys_of else ():
+                kid += 1
+                first, last = key.span if key.span is not None else (None, None)
+                if (key.channel, key.space) == (WORDS, cache.words_space):
+                    words.append((kid, ref, first, last, key.body))
+                elif (key.channel, key.space) == (VECTORS, cache.vectors_space):
+                    vectors.append((kid, ref, first, last, key.body))
+        cache.load(kept, words, vectors)
+        return cache
+
+    # records ---------------------------------------------------------------------------------------
+
+    def load(self, refs: Sequence[int]) -> list[tuple[int, Record]]:
+        """Records with the text that this view's moment knew."""
+        row = self.row
+        if row is None:
+            return []
+        loaded = self.reader.load(row, refs)
+        if not self._overlay:
+            return loaded
+        shown = []
+        for ref, record in loaded:
+            before = self._overlay.get(ref, {})
+            version = (
+                self.reader.version(row, ref, before["content"]) if "content" in before else None
+            )
+            shown.append((ref, version or record))
+        return shown
+
+    def get(self, record_or_turn_id: str) -> Record | None:
+        """A record as it is at this view's moment; None when it is not there."""
+        row = self.row
+        if row is None:
+            return None
+        ref = self.reader.find(row, [record_or_turn_id]).get(record_or_turn_id)
+        if ref is None:
+            return None
+        if self.moment is not None:
+            for episodes in (True, False):
+                side = self.side(episodes)
+                if side is not None and (place := side.cache.place(ref)) is not None:
+                    if side.seen is None or side.seen[place]:
+                        return self.load([ref])[0][1]
+            return None
+        loaded = self.load([ref])
+        return loaded[0][1] if loaded else None
+
+    def records(
+        self, where: Filter | None = None, after: str | None = None, limit: int = 100
+    ) -> list[Record]:
+        """Active records in order of arrival, after a record id."""
+        row = self.row
+        if row is None:
+            return []
+        start = 0
+        if after is not None:
+            start = self.reader.find(row, [after]).get(after) or 0
+        refs = self.reader.select(row, where, start, limit)
+        return [record for _, record in self.load(refs)]
+
+    def neighbours(self, record_id: str, before: int = 1, after: int = 1) -> list[Record]:
+        """The records said around it in its session, in order, itself left out."""
+        side, place = self.side(), self.place(record_id)
+        if side is None or place is None:
+            return []
+        session = side.cache.columns["session"]
+        same = np.flatnonzero(session == session[place])
+        if side.seen is not None:
+            same = same[side.seen[same]]
+        at = int(np.searchsorted(same, place))
+        around = [*same[max(0, at - before) : at], *same[at + 1 : at + 1 + after]]
+        return [record for _, record in self.load([int(side.cache.refs[p]) for p in around])]
+
+    def edges(self, record_id: str, kind: EdgeKind | None = None) -> list[Edge]:
+        """Edges out of and into a record."""
+        row = self.row
+        ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
+        if row is None or ref is None:
+            return []
+        found = self.reader.edges(row, ref, kind)
+        names = {
+            r: record.id
+            for r, record in self.load(
+                sorted({e.source for e in found} | {e.target for e in found})
+            )
+        }
+        return [
+            Edge(source=names[e.source], kind=e.kind, target=names[e.target], weight=e.weight,
+                 label=e.label, sources=e.sources)
+            for e in found if e.source in names and e.target in names
+        ]  # fmt: skip
+
+    def sources(self, record_id: str) -> tuple[str, ...]:
+        """The turn ids it rests on, transitively; its own for a turn."""
+        row = self.row
+        ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
+        if row is None or ref is None:
+            return ()
+        roots = self.reader.load(row, self.reader.roots(row, ref))
+        return tuple(record.turn for _, record in roots if record.turn is not None)
+
+    def slot(self, name: str) -> Slot:
+        """A slot's text as it is now."""
+        row = self.row
+        return Slot(name=name) if row is None else self.reader.slot(row, name)
+
+    def usage(self, record_id: str) -> Usage:
+        """The ledger's line of a record."""
+        row = self.row
+        ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
+        return Usage() if row is None or ref is None else self.reader.usage(row, ref)
+
+    @contextmanager
+    def focused(self, episodes: bool) -> Iterator[None]:
+        """Within the block, places and candidates are those of level 0, or of the levels above."""
+        before, self._focus = self._focus, episodes
+        try:
+            yield
+        finally:
+            self._focus = before
+
+    # searching -------------------------------------------------------------------------------------
+
+    def place(self, record_id: str) -> int | None:
+        """A record's place in this view, as used in Candidates."""
+        row = self.row
+        ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
+        side = self.side(self._focus)
+        return None if ref is None or side is None else side.cache.place(ref)
+
+    def candidates(self, channel: str, query: str, limit: int | None = None) -> Candidates:
+        """What a channel finds for a text; best first where a limit is given, else by place."""
+        side = self.side(self._focus)
+        if side is None:
+            return Candidates(channel, np.empty(0, np.int64), np.empty(0, np.float32))
+        return side.candidates(channel, query, limit)
+
+    def matching(self, side: Side, where: Filter | None, levels: Sequence[int]) -> BoolArray | None:
+        """Which places a filter and levels let through; None for all."""
+        through: BoolArray | None = None
+        if not side.cache.flavour.episodes:
+            through = np.isin(side.cache.columns["level"], np.array(list(levels)))
+        row = self.row
+        if where is not None and row is not None:
+            refs = self.reader.select(row, where, 0, 2**62, active=self._statuses == ACTIVE)
+            named = np.isin(side.cache.refs, np.array(refs, np.int64))
+            through = named if through is None else through & named
+        return through
+
+    def hits(
+        self, side: Side, places: Sequence[int], scores: Sequence[float], why: Sequence[dict[str, float]],
+        spans: Sequence[tuple[int, int] | None],
+    ) -> list[Hit]:  # fmt: skip
+        """Hits with the text as the store holds it now, fetched with the scope in the WHERE."""
+        refs = [int(side.cache.refs[p]) for p in places]
+        loaded = dict(self.load(refs))
+        made = []
+        for ref, score, reasons, span in zip(refs, scores, why, spans, strict=True):
+            record = loaded.get(ref)
+            if record is None:
+                continue
+            sources = (record.turn,) if record.turn is not None else self.sources(record.id)
+            made.append(Hit(record, score, sources, reasons, span))
+        return made
+
+    def id_at(self, side: Side, place: int) -> str:
+        """The record id at a place."""
+        return id_text(side.cache.ids[place])
+
+    def place_of_id(self, side: Side, record_id: str) -> int | None:
+        """The place of a record id among a side's records, for answers of foreign policies."""
+        raw = id_bytes(record_id)
+        if raw is None:
+            return None
+        if "places" not in side.cache.memo:
+            side.cache.memo["places"] = {known: i for i, known in enumerate(side.cache.ids)}
+        found: int | None = side.cache.memo["places"].get(raw)
+        return found
+
+
+class Side:
+    """One cache as a view sees it, with the scores of channels computed once per question."""
+
+    def __init__(self, cache: ScopeCache, seen: BoolArray | None, view: ScopeView) -> None:
+        self.cache = cache
+        self.seen = seen
+        self.view = view
+        self._board = Board(cache, seen, view.now, view.models)
+        self._scored: dict[tuple[str, str], tuple[FloatArray, IntArray | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def scores(self, channel: str, query: str) -> tuple[FloatArray, IntArray | None]:
+        """The score of every place in [0, 1], and the best unit of each where units were searched."""
+        key = (channel, query)
+        if key not in self._scored:
+            compute = CHANNELS.get(channel)
+            if compute is None or not len(self.cache):
+                self._scored[key] = (np.zeros(len(self.cache), np.float32), None)
+            else:
+                scores, units = compute(self._board, query)
+                if self.seen is not None:
+                    scores = np.where(self.seen, scores, np.float32(0))
+                self._scored[key] = (scores, units)
+        return self._scored[key]
+
+    def candidates(self, channel: str, query: str, limit: int | None) -> Candidates:
+        """See ScopeView.candidates."""
+        scores, units = self.scores(channel, query)
+        places = np.flatnonzero(scores > 0)
+        if limit is not None:
+            order = np.argsort(-scores[places], kind="stable")[: max(0, limit)]
+            places = places[order]
+        spans = None
+        if units is not None:
+            best = units[places]
+            held = self.cache.vector_units if channel == VECTORS else self.cache.units
+            spans = np.stack([held["first"][best], held["last"][best]], axis=1)
+        return Candidates(channel, places.astype(np.int64), scores[places], spans)

@@ -1,0 +1,298 @@
+"""The path of `remember`: screen, key, and commit in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from stepwell.committing import Committer
+from stepwell.contracts import NewRecord, Rejected, ScopeRow, StoreWriter
+from stepwell.errors import InvalidTurn, StoreBusy
+from stepwell.identity import keyed, record_id
+from stepwell.models import (
+    MAX_PAYLOAD_BYTES,
+    MAX_TEXT_BYTES,
+    TRUST,
+    EdgeKind,
+    Noted,
+    Receipt,
+    Record,
+    Turn,
+    aware,
+    origin_of,
+)  # fmt: skip
+from stepwell.ops import Add, SetState
+from stepwell.plugins import Plugins
+from stepwell.searching import Searcher
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A turn on its way: as sent, as screened, and as it will be written."""
+
+    sent: Turn
+    at: datetime | None
+    screened: Turn | None = None
+    refused: str = ""
+    new: NewRecord | None = None
+    failed: str | None = None
+
+
+class Writer:
+    """Takes turns in. `secret_of` makes the secret of a new scope."""
+
+    def __init__(
+        self, committer: Committer, searcher: Searcher, plugins: Plugins,
+        secret_of: Callable[[tuple[str, ...]], bytes], usage: Callable[[tuple[str, ...]], list[SetState]],
+    ) -> None:  # fmt: skip
+        self._committer = committer
+        self._searcher = searcher
+        self._plugins = plugins
+        self._secret_of = secret_of
+        self._usage = usage
+        self._count = 0
+
+    def remember(self, path: tuple[str, ...], turns: Sequence[Turn]) -> Receipt:
+        """Store turns: all that are new, in one transaction, or, if it fails, none."""
+        if not turns:
+            return Receipt()
+        notes: list[str] = []
+        drafts = [_Draft(turn, _when(turn, notes)) for turn in turns]
+        for draft in drafts:
+            _sized(draft.sent)
+        self._screen(path, drafts)
+        # A scope that is erased between these two steps gets a new secret: once more, then.
+        for _ in range(3):
+            row = self._scope(path)
+            self._compose(row, drafts)
+            receipt = self._commit(row, drafts, notes)
+            if receipt is not None:
+                return receipt
+        raise StoreBusy("the scope was erased again and again during the call")
+
+    # steps -----------------------------------------------------------------------------------------
+
+    def _screen(self, path: tuple[str, ...], drafts: list[_Draft]) -> None:
+        if not self._plugins.has("screen_turns"):
+            for draft in drafts:
+                draft.screened = draft.sent
+            return
+        sent = tuple(draft.sent for draft in drafts)
+        waiting: list[int] = list(range(len(drafts)))
+
+        def check(answer: object) -> tuple[Turn, ...]:
+            """As many answers as turns, each a turn or a polite no; the rest goes on."""
+            if not isinstance(answer, (list, tuple)) or len(answer) != len(waiting):
+                raise TypeError("one answer for each turn")
+            if not all(isinstance(a, (Turn, Rejected)) for a in answer):
+                raise TypeError("turns, or Rejected")
+            kept, left = [], []
+            for i, a in zip(waiting, answer, strict=True):
+                if isinstance(a, Rejected):
+                    drafts[i].refused = a.reason or "rejected"
+                else:
+                    if a.id != drafts[i].sent.id:
+                        raise TypeError("a turn keeps its id")
+                    kept.append(a)
+                    left.append(i)
+            waiting[:] = left
+            return tuple(kept)
+
+        with self._searcher.view(path) as view:
+            screened, failures = self._plugins.fold("screen_turns", "turns", sent, check, view=view)
+        if failures:
+            raise failures[0]
+        for i, turn in zip(waiting, screened, strict=True):
+            _sized(turn)
+            drafts[i].screened = turn
+
+    def _scope(self, path: tuple[str, ...]) -> ScopeRow:
+        with self._committer.store.reading() as reader:
+            row = reader.scope_of(path)
+        if row is not None:
+            return row
+        with self._committer.store.writing(self._committer.clock()) as writer:
+            return writer.open_scope(path, self._secret_of(path))
+
+    def _compose(self, row: ScopeRow, drafts: list[_Draft]) -> None:
+        """Records with ids and keys. Nothing is locked yet."""
+        now = self._committer.clock()
+        stamp = now.isoformat()
+        with self._searcher.view(row.path, now=now) as view:
+            made: list[tuple[_Draft, Record, str]] = []
+            for draft in drafts:
+                turn = draft.screened
+                if turn is None:
+                    continue
+                turn_id = turn.id
+                if turn_id is None:
+                    self._count += 1
+                    turn_id = "t_" + keyed(row.secret, "given", stamp, str(self._count)).hex()
+                made.append((draft, _record(row, turn, turn_id, draft.at, now), turn_id))
+            models = self._searcher.models
+            if models.embedder is not None:
+                models.announce([record.spoken for _, record, _ in made])
+            for draft, record, turn_id in made:
+                keys, draft.failed = self._searcher.keys_of(record, view)
+                sent = draft.sent
+                draft.new = NewRecord(
+                    record,
+                    keyed(row.secret, "turn", turn_id),
+                    keyed(row.secret, "content", sent.text, sent.role or "", sent.actor or "", sent.session or ""),
+                    keys,
+                )  # fmt: skip
+            models.done()
+
+    def _commit(self, row: ScopeRow, drafts: list[_Draft], notes: list[str]) -> Receipt | None:
+        stored: list[str] = []
+        skipped: list[Noted] = []
+        degraded: list[Noted] = []
+        new: list[NewRecord] = []
+        with self._committer.store.writing(self._committer.clock()) as writer:
+            if writer.again(row) is None or writer.scope_of(row.path) != writer.again(row):
+                return None
+            taken: dict[bytes, bytes | None] = {}
+            for draft in drafts:
+                item = draft.new
+                if item is None:
+                    skipped.append(Noted(draft.sent.id or "", draft.refused))
+                    continue
+                reason = self._known(writer, row, draft, item, taken)
+                turn_id = item.record.turn or ""
+                if reason is not None:
+                    skipped.append(Noted(turn_id, reason))
+                    continue
+                assert item.handle is not None  # noqa: S101 - turns have one
+                taken[item.handle] = item.content
+                new.append(item)
+                stored.append(turn_id)
+                if draft.failed is not None:
+                    degraded.append(
+                        Noted(turn_id, f"plugin {draft.failed!r} failed in hook 'keys'")
+                    )
+            if new:
+                writer.append(row, new)
+                self._beside(writer, row, new, {str(d) for d in degraded})
+            for op in self._usage(row.path):
+                _credit(writer, row, op)
+        if new and self._plugins.has("on_committed"):
+            self._committer.tell([Add(record=item.record, keys=tuple(item.keys)) for item in new])
+        return Receipt(
+            tuple(stored), (), tuple(skipped), tuple(degraded), tuple(dict.fromkeys(notes))
+        )
+
+    def _known(
+        self, writer: StoreWriter, row: ScopeRow, draft: _Draft, item: NewRecord,
+        taken: dict[bytes, bytes | None],
+    ) -> str | None:  # fmt: skip
+        """Why a turn is not new; None when it is. A generated id that is taken is made again."""
+        while True:
+            handle = item.handle
+            assert handle is not None  # noqa: S101 - turns have one
+            known = (1, taken[handle]) if handle in taken else writer.identity(row, handle)
+            if known is None:
+                return None
+            if draft.sent.id is None:
+                turn_id = "t_" + secrets.token_hex(16)
+                item.handle = keyed(row.secret, "turn", turn_id)
+                item.record = item.record.model_copy(
+                    update={
+                        "turn": turn_id,
+                        "id": record_id(row.secret, item.record.stored_at, turn_id),
+                    }
+                )
+                continue
+            if known[0] is None:
+                return "forgotten"
+            return "duplicate" if known[1] == item.content else "conflict"
+
+    def _beside(
+        self, writer: StoreWriter, row: ScopeRow, new: list[NewRecord], degraded: set[str]
+    ) -> None:
+        """What is written with the turns: edges to what they answer, and queued work."""
+        for item in new:
+            if item.record.upstream:
+                found = writer.find(row, item.record.upstream)
+                for upstream in found.values():
+                    if upstream is not None and upstream != item.ref:
+                        writer.link_all(row, upstream, EdgeKind.NEXT, [item.ref])
+            if item.record.turn in degraded:
+                writer.enqueue(row, "keys", item.ref, item.ref)
+        if self._plugins.has("segment"):
+            writer.enqueue(row, "segment", new[0].ref, new[-1].ref)
+
+
+def _credit(writer: StoreWriter, row: ScopeRow, op: SetState) -> None:
+    ref = writer.find(row, [op.id]).get(op.id)
+    if ref is not None:
+        writer.credit(
+            row,
+            ref,
+            shown=op.shown,
+            used=op.used,
+            success=op.success,
+            failure=op.failure,
+            strength=None,
+        )
+
+
+def _when(turn: Turn, notes: list[str]) -> datetime | None:
+    if turn.at is None:
+        return None
+    if turn.at.tzinfo is None:
+        notes.append("a time without a zone was taken as UTC")
+    try:
+        return aware(turn.at)
+    except ValueError as error:
+        raise InvalidTurn(f"turn {_label(turn)}: {error}") from None
+
+
+def _label(turn: Turn) -> str:
+    return repr(turn.id[:60]) if turn.id is not None else "without id"
+
+
+def _sized(turn: Turn) -> None:
+    if not turn.text.strip() and not (turn.action or turn.observation or turn.attachments):
+        raise InvalidTurn(f"turn {_label(turn)}: there is no text to remember")
+    if turn.id is not None and turn.id.startswith("r_"):
+        raise InvalidTurn(f"turn {_label(turn)}: ids that begin with 'r_' are kept for records")
+    long = len(turn.text) + len(turn.action or "") + len(turn.observation or "")
+    if (
+        long > MAX_TEXT_BYTES // 4
+        and len(turn.text.encode())
+        + len((turn.action or "").encode())
+        + len((turn.observation or "").encode())
+        > MAX_TEXT_BYTES
+    ):
+        raise InvalidTurn(f"turn {_label(turn)}: more than {MAX_TEXT_BYTES} bytes of text")
+    if turn.payload and len(str(turn.payload)) > MAX_PAYLOAD_BYTES:
+        raise InvalidTurn(f"turn {_label(turn)}: more than {MAX_PAYLOAD_BYTES} bytes of payload")
+
+
+def _record(row: ScopeRow, turn: Turn, turn_id: str, at: datetime | None, now: datetime) -> Record:
+    origin = turn.origin if turn.origin is not None else origin_of(turn.role)
+    fields = {
+        "id": record_id(row.secret, now, turn_id),
+        "scope": row.path,
+        "text": turn.text,
+        "turn": turn_id,
+        "actor": turn.actor,
+        "role": turn.role,
+        "origin": origin,
+        "trust": TRUST[origin] if turn.trust is None else turn.trust,
+        "session": turn.session,
+        "task": turn.task,
+        "said_at": at,
+        "stored_at": now,
+    }
+    for name in ("payload", "upstream", "step", "action", "observation", "reward", "attachments"):
+        value = getattr(turn, name)
+        if value:
+            fields[name] = value
+    if turn.reward is not None:
+        fields["reward"] = turn.reward
+    if turn.step is not None:
+        fields["step"] = turn.step
+    return Record.model_validate(fields)
