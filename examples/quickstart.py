@@ -27,11 +27,11 @@ WIDTH = 88
 
 QUESTIONS = (
     "Why does Piet's dog stay away from the kitchen?",
-    "What day is the birthday party for Piet's father?",
-    "How many slats can be cut from one board?",
-    "What do we pack for the kayak week?",
+    "When is the birthday party for Piet's father?",
+    "How many slats fit on one board?",
+    "What did Nadia find in the gearbox of the tram?",
     "Who keeps bees on the roof?",
-    "Does Nadia like coriander?",
+    "Does Piet drink coffee or tea?",
 )
 
 # Only SQLite may open a database in the process that uses it: closing a second descriptor would
@@ -61,15 +61,21 @@ def main() -> None:
 
 def remember(friends: Scope) -> None:
     """One call a session; each call is one transaction, and what it acknowledges is on disk."""
-    title("1", "Remember: eight evenings, turn by turn, word for word")
-    turns = [Turn.model_validate_json(line) for line in CONVERSATION.open(encoding="utf-8")]
+    title("1", "Remember: eight conversations, turn by turn, word for word")
+    lines = CONVERSATION.read_text(encoding="utf-8").splitlines()
+    turns = [Turn.model_validate_json(line) for line in lines]
     for session, group in groupby(turns, key=lambda turn: turn.session):
-        evening = list(group)
-        receipt = friends.remember_many(evening)
-        print(f"   {session}   {evening[0].at:%d %B %Y}   {len(receipt.stored):>2} turns stored")
+        said = list(group)
+        receipt = friends.remember_many(said)
+        print(f"   {session}   {said[0].at:%d %B %Y}   {len(receipt.stored):>2} turns stored")
     again = friends.remember_many(turns)
     print(f"\n   Sent once more: {len(again.stored)} stored, {len(again.skipped)} skipped", end="")
     print(f" ({again.skipped[0].reason}).")
+
+    friends.consolidate()
+    traces = friends.records(Filter(level=1))
+    print(f"   One level up, made off the hot path: {len(traces)} traces, the first of them")
+    print(f"   “{traces[0].text}”.")
 
 
 def ask(friends: Scope) -> None:
@@ -100,9 +106,7 @@ def look_back(friends: Scope) -> None:
 def fit_a_budget(friends: Scope) -> None:
     """A text to put before a model: fenced, sourced, in order of time, never above its budget."""
     title("4", "Context: what a model would be given, in at most 300 tokens")
-    context = friends.context(
-        "What should Piet know before his visit to Bristol?", budget=300, now=NOW
-    )
+    context = friends.context("What happened to the kayak week in July?", budget=300, now=NOW)
     print()
     for line in context.text.splitlines():
         print(textwrap.fill(line, WIDTH, initial_indent="   | ", subsequent_indent="   |     "))
@@ -134,11 +138,10 @@ def forget(friends: Scope, folder: Path) -> None:
 
 
 def check(memory: Memory) -> None:
-    """The file says of itself that it is sound."""
-    title("6", "Check")
+    """The file says of itself whether it is sound."""
+    title("6", "Check: is everything in the file as it should be?")
     report = memory.check()
-    counts = ", ".join(f"{number} {name}" for name, number in report.counts.items())
-    print(f"   {'everything is in order' if report.ok else report.problems}: {counts}\n")
+    print("   Everything is in order.\n" if report.ok else f"   {report.problems}\n")
 
 
 # Printing -----------------------------------------------------------------------------------------
@@ -151,13 +154,14 @@ def title(number: str, words: str) -> None:
 
 def show(hit: Hit) -> None:
     """One hit: who, when, the words, and a bar for each channel's share of the score."""
-    who = f"{hit.record.actor}, {spoken_at(hit):%d %b}{', an excerpt' if hit.excerpt else ''}"
-    words = " ".join(hit.text.split())
-    print(f"     {hit.score:.2f}  {who}")
-    print(
-        textwrap.fill(f"“{textwrap.shorten(words, 200, placeholder=' …')}”", WIDTH, **indented(11))
-    )
-    print(textwrap.fill("  ".join(bars(hit.why.items())), WIDTH, **indented(11)))
+    part = f", characters {hit.span[0]} to {hit.span[1]}" if hit.span else ""
+    print(f"     {hit.score:.2f}  {hit.record.actor}, {spoken_at(hit):%d %b}{part}")
+    lines = [
+        wrapped for line in hit.text.splitlines() for wrapped in textwrap.wrap(line, WIDTH - 13)
+    ]
+    for line in [*lines[:5], "…"] if len(lines) > 5 else lines:
+        print(f"           | {line}")
+    print(f"             {'  '.join(bars(hit.why.items()))}")
 
 
 def bars(why: Iterable[tuple[str, float]]) -> list[str]:
@@ -172,11 +176,6 @@ def print_receipt(receipt: ErasureReceipt) -> None:
     print(f"     keys       {receipt.keys:>3}    edges            {receipt.edges}")
     print(f"     documents  {receipt.documents:>3}    to derive anew   {receipt.stale}")
     print(f"     complete   {receipt.complete}")
-
-
-def indented(by: int) -> dict[str, str]:
-    """Both indents of textwrap.fill."""
-    return {"initial_indent": " " * by, "subsequent_indent": " " * by}
 
 
 def spoken_at(hit: Hit) -> datetime:

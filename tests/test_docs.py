@@ -33,19 +33,21 @@ def heading(name: str) -> str:
     return f"{name}({', '.join(inspect.signature(HOOKS[name]).parameters)})"
 
 
-def test_the_page_of_hooks_has_each_hook_once_in_the_order_of_hookspecs():
+def test_the_page_of_hooks_has_each_hook_once_in_the_order_of_hookspecs() -> None:
     headings = re.findall(r"^### `(.+)`$", text_of("core/docs/hooks.md"), flags=re.MULTILINE)
     assert headings == [heading(name) for name in HOOKS]
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_a_hook_stands_there_with_its_exact_types(name):
+def test_a_hook_stands_there_with_its_exact_types(name: str) -> None:
     exact = name + str(inspect.signature(HOOKS[name])).replace("'", "")
     assert f"\n    {exact}\n" in sections()[heading(name)]
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_of_a_hook_is_said_when_it_is_called_by_which_rule_and_what_becomes_of_a_failure(name):
+def test_of_a_hook_is_said_when_it_is_called_by_which_rule_and_what_becomes_of_a_failure(
+    name: str,
+) -> None:
     section = sections()[heading(name)]
     for promise in ("- **Called** ", "- **Rule:** ", "- **Returns** ", "- **If it fails**, "):
         assert section.count(promise) == 1, promise
@@ -69,9 +71,9 @@ def tree_of_errors() -> dict[str, str | None]:
     return above
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_errors():
+def test_the_tree_in_the_docstring_is_the_tree_of_errors() -> None:
     there = {
-        name: None if thing.__base__ is Exception else thing.__base__.__name__
+        name: thing.__base__.__name__ if thing.__base__ not in (Exception, None) else None
         for name, thing in vars(errors).items()
         if isinstance(thing, type) and issubclass(thing, Exception)
     }
@@ -85,7 +87,7 @@ def public(kind: type) -> list[str]:
     return [name for name in dir(kind) if not name.startswith("_")]
 
 
-def test_every_verb_of_a_memory_and_a_scope_is_mentioned():
+def test_every_verb_of_a_memory_and_a_scope_is_mentioned() -> None:
     from stepwell import Memory, Scope
 
     pages = [ROOT / "README.md", *(ROOT / "core" / "docs").glob("*.md")]

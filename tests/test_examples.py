@@ -8,7 +8,7 @@ from pathlib import Path
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
-def test_the_quickstart_runs_and_prints_its_receipt(tmp_path):
+def test_the_quickstart_runs_and_prints_its_receipt(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / "quickstart.py"],
         cwd=tmp_path,
@@ -25,10 +25,10 @@ def test_the_quickstart_runs_and_prints_its_receipt(tmp_path):
     assert "recall finds 0 turns" in told
     assert "'Leerdam' stands twice in the files on disk" in told
     assert "'Leerdam' stands nowhere in the files on disk" in told
-    assert "everything is in order" in told
+    assert "Everything is in order" in told
 
 
-def test_the_conversation_is_one_turn_a_line_in_order_of_time():
+def test_the_conversation_is_one_turn_a_line_in_order_of_time() -> None:
     lines = (EXAMPLES / "conversation.jsonl").read_text(encoding="utf-8").splitlines()
     turns = [json.loads(line) for line in lines]
     assert all(set(t) == {"id", "session", "at", "actor", "role", "text"} for t in turns)

@@ -21,18 +21,20 @@ RUNNABLE = [document for document in DOCUMENTS if python_in(document)]
 
 
 @pytest.mark.parametrize("document", RUNNABLE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_python_of_a_document_runs_from_top_to_bottom(document, tmp_path, monkeypatch):
+def test_the_python_of_a_document_runs_from_top_to_bottom(
+    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": "document"}
+    names: dict[str, object] = {"__name__": "document"}
     for block in python_in(document):
         exec(compile(block, str(document), "exec", dont_inherit=True), names)
 
 
-def test_the_readme_and_the_page_of_hooks_are_among_the_documents_that_run():
+def test_the_readme_and_the_page_of_hooks_are_among_the_documents_that_run() -> None:
     assert {ROOT / "README.md", ROOT / "core" / "docs" / "hooks.md"} <= set(RUNNABLE)
 
 
-def test_every_python_block_is_closed_and_found():
+def test_every_python_block_is_closed_and_found() -> None:
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
         assert text.count("```python") == len(python_in(document)), document

@@ -89,7 +89,7 @@ class Consolidator:
         if applied.dropped:
             counts["dropped"] = counts.get("dropped", 0) + len(applied.dropped)
 
-    # tasks -----------------------------------------------------------------------------------------
+    # tasks ------------------------------------------------------------------------------------
 
     def _keys(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
         """Make keys that are missing: a plugin failed, or the embedder is another one."""

@@ -4,8 +4,6 @@ Policies are pure and synchronous: they see a read-only View of one scope and re
 scores. None runs inside a transaction. Only hooks under "told" may have effects of their own.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
         LanguageModel,
         Packing,
         Plan,
+        Preset,
         Query,
         Rejected,
         Skip,
@@ -30,13 +29,12 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from stepwell.models import Hit, Key, Recall, Record, Turn
     from stepwell.ops import Op
-    from stepwell.plugins import Preset
 
 hookspec = pluggy.HookspecMarker("stepwell")
 hookimpl = pluggy.HookimplMarker("stepwell")
 first = hookspec(firstresult=True)
 
-# open: called once, when a Memory opens -----------------------------------------------------------
+# open: called once, when a Memory opens -------------------------------------------------------
 
 
 @first
@@ -64,7 +62,7 @@ def presets() -> Mapping[str, Preset] | None:
     """Presets by name. Offering one makes it available, not active."""
 
 
-# hot: inside `remember`, before the transaction, never with a language model ----------------------
+# hot: inside `remember`, before the transaction, never with a language model ------------------
 
 
 @hookspec
@@ -80,7 +78,7 @@ def keys(record_or_query: Record | Query, view: View) -> Sequence[Key] | None:
     """Collect: the ways to find a record. When it raises, the record is stored and its key queued."""
 
 
-# work: done by `consolidate` from a durable queue --------------------------------------------------
+# work: done by `consolidate` from a durable queue ---------------------------------------------
 
 
 @first
@@ -115,7 +113,7 @@ def maintain(trigger: str, budget: float | None, view: View) -> Sequence[Op] | N
     """Collect: gists, merges, promotions, decay, eviction. `budget` is in seconds from now."""
 
 
-# read: inside `recall` and `context` ---------------------------------------------------------------
+# read: inside `recall` and `context` ----------------------------------------------------------
 
 
 @first
@@ -138,7 +136,7 @@ def pack(hits: Sequence[Hit], budget: int, view: View) -> Packing | None:
     """Which hits to show within a budget of tokens, in which order. Core writes and fences them."""
 
 
-# told: after the fact; a failure is logged with the plugin's name, never raised -------------------
+# told: after the fact; a failure is logged with the plugin's name, never raised ---------------
 
 
 @hookspec

@@ -72,7 +72,7 @@ class Writer:
                 return receipt
         raise StoreBusy("the scope was erased again and again during the call")
 
-    # steps -----------------------------------------------------------------------------------------
+    # steps ------------------------------------------------------------------------------------
 
     def _screen(self, path: tuple[str, ...], drafts: list[_Draft]) -> None:
         if not self._plugins.has("screen_turns"):
@@ -254,7 +254,7 @@ def _label(turn: Turn) -> str:
 
 
 def _sized(turn: Turn) -> None:
-    if not turn.text.strip() and not (turn.action or turn.observation or turn.attachments):
+    if not (turn.text or turn.action or turn.observation or turn.attachments):
         raise InvalidTurn(f"turn {_label(turn)}: there is no text to remember")
     if turn.id is not None and turn.id.startswith("r_"):
         raise InvalidTurn(f"turn {_label(turn)}: ids that begin with 'r_' are kept for records")

@@ -27,6 +27,7 @@ from stepwell.contracts.policies import (
     Skip,
     View,
 )
+from stepwell.contracts.presets import Preset, name_of
 from stepwell.contracts.store import (
     STATUS_CODES,
     EdgeRow,
@@ -41,6 +42,7 @@ from stepwell.contracts.store import (
 )
 
 __all__ = [
+    "name_of",
     "STATUS_CODES",
     "Block",
     "BoolArray",
@@ -61,6 +63,7 @@ __all__ = [
     "NewRecord",
     "Packing",
     "Plan",
+    "Preset",
     "Query",
     "Rejected",
     "ScopeRow",

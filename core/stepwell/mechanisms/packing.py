@@ -1,6 +1,6 @@
-"""Choosing what to show within a budget of tokens, and writing it out so that the budget always holds.
+"""Choosing what to show within a budget of tokens, and writing it out so that the budget holds.
 
-`pack_flat` chooses, with exact costs under the default counter. `fit` writes any packing out, a
+`pack_flat` chooses, to the token with the default counter. `fit` writes out any packing, a
 plugin's too, counts the result, and drops what has the lowest score until it fits.
 """
 
@@ -15,7 +15,14 @@ from typing import Any, Final
 
 from stepwell.contracts import Block, Counter, Packing
 from stepwell.fencing import (
-    STAND_IN, Quote, count_tokens, frame_cost, header_cost, quote_cost, render, unused,
+    STAND_IN,
+    Quote,
+    count_tokens,
+    frame_cost,
+    header_cost,
+    quote_cost,
+    render,
+    unused,
 )  # fmt: skip
 from stepwell.models import Hit, Kind, LeftOut, Origin, Record, aware
 
@@ -41,17 +48,18 @@ def pack_flat(
 ) -> Packing:
     """The hits that fit, taken best first as given, shown in order of time.
 
-    A hit that does not fit is passed over for the next; only if it is long, or itself a found span,
-    it is cut to an excerpt from the beginning of what was found. A text that the same actor has said
-    already is left out as "duplicate", everything else as "budget". Time is `said_at`, else
-    `stored_at`; at the same time, what has no `said_at` comes last, then `arrival` (a record id's
-    place in order of arrival, as of `View.place`) decides, or without it `stored_at` and id.
+    A hit that does not fit is passed over for the next. Only a long record, or a found span, is
+    then cut to an excerpt: words from the beginning of what was found; its hit carries the span. A
+    text that is shown already, by the same actor, is left out as "duplicate", everything else as
+    "budget". Time is `said_at`, else `stored_at`; of one moment, what has no `said_at` comes last,
+    then `arrival` (a record's place in order of arrival, as `View.place` tells it) decides, or
+    without it `stored_at` and the id.
     """
     shelf = _Shelf(budget, nonce, count)
     seen: set[tuple[str | None, str]] = set()
     left = []
     for number, hit in enumerate(hits):
-        block = Block(hit)
+        block = Block(_trimmed(hit))
         quote = quoted(block)
         cost = shelf.cost(quote)
         same = (quote.actor, quote.text)
@@ -59,10 +67,10 @@ def pack_flat(
             left.append(LeftOut(hit.record.id, hit.score, cost, "duplicate"))
             continue
         key = (*_moment(hit.record, arrival), number)
-        if not shelf.add(key, block, quote, cost) and not _add_excerpt(shelf, key, hit, quote, cost):
+        if shelf.add(key, block, quote, cost) or _add_excerpt(shelf, key, block.hit, quote, cost):
+            seen.add(same)
+        else:
             left.append(LeftOut(hit.record.id, hit.score, cost, "budget"))
-            continue
-        seen.add(same)
     return Packing(tuple(shelf.blocks), tuple(left))
 
 
@@ -71,8 +79,8 @@ def fit(
 ) -> tuple[str, int, tuple[Hit, ...], tuple[LeftOut, ...]]:
     """A packing written out: the text, its tokens, the hits shown in order, and what was left out.
 
-    `count(text)` is at most the budget, whatever packing and counter do; the text is "" with 0 tokens
-    when nothing fits. Blocks that do not fit are dropped by their score, lowest first.
+    `count(text)` is at most the budget, whatever packing and counter do; when nothing fits, the
+    text is "" with 0 tokens. Blocks that do not fit are dropped by their score, lowest first.
     """
     blocks = packing.blocks
     quotes = [quoted(block) for block in blocks]
@@ -99,11 +107,11 @@ def fit(
                 high = trial - 1
             trial = (low + high + 1) // 2
     kept = set(shown)
-    dropped = [
-        LeftOut(block.hit.record.id, block.hit.score, quote_cost(quote, nonce=word, count=count), "budget")
-        for place, (block, quote) in enumerate(zip(blocks, quotes, strict=True))
-        if place not in kept
-    ]  # fmt: skip
+    dropped = []
+    for place, (block, quote) in enumerate(zip(blocks, quotes, strict=True)):
+        if place not in kept:
+            cost = quote_cost(quote, nonce=word, count=count)
+            dropped.append(LeftOut(block.hit.record.id, block.hit.score, cost, "budget"))
     hits = tuple(blocks[place].hit for place in shown)
     return text, tokens, hits, (*packing.left_out, *dropped)
 
@@ -120,12 +128,20 @@ def quoted(block: Block) -> Quote:
     if text == record.text:
         text = record.spoken
     elif text in record.text:
-        # The space around a passage is where it was cut, not what was said.
-        text = text.strip()
         marks.append("excerpt")
     elif text != record.spoken:
         marks.append("gist")
     return Quote(text, _speaker(record), record.said_at, record.session, ", ".join(marks))
+
+
+def _trimmed(hit: Hit) -> Hit:
+    """The hit without empty lines around its found span: they cost tokens and say nothing."""
+    if hit.span is None:
+        return hit
+    begin, end, _ = slice(*hit.span).indices(len(hit.record.text))
+    begun = hit.text.lstrip("\n")
+    begin = max(begin, end - len(begun))
+    return replace(hit, span=(begin, begin + len(begun.rstrip("\n"))))
 
 
 def _speaker(record: Record) -> str | None:
@@ -201,7 +217,7 @@ def _chosen(blocks: Sequence[Block], quotes: Sequence[Quote], shelf: _Shelf) -> 
 
 
 def _add_excerpt(shelf: _Shelf, key: Any, hit: Hit, quote: Quote, cost: int) -> bool:
-    """Put in as much of a long record as may be shown for it, if that is enough to say something."""
+    """Put in as much of a long record as may be shown of it, if that is enough to say anything."""
     if hit.span is None and cost < LONG:
         return False
     room = shelf.room_at(key, quote)
@@ -211,7 +227,7 @@ def _add_excerpt(shelf: _Shelf, key: Any, hit: Hit, quote: Quote, cost: int) -> 
     text = hit.record.text
     first, last = (0, len(text)) if hit.span is None else hit.span
     # A word costs a token at least, so that no more of them than tokens need to be looked at.
-    words = list(islice(_WORD.finditer(text, max(first, 0), last), allowed))
+    words = list(islice(_WORD.finditer(text, first, last), allowed))
 
     def excerpt(size: int) -> Block:
         return Block(replace(hit, span=(words[0].start(), words[size - 1].end())))

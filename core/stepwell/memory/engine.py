@@ -80,7 +80,7 @@ class Engine:
         said = json.dumps([self._seed, *path]).encode()
         return hashlib.blake2b(said, digest_size=32, person=b"seed").digest()
 
-    # usage waits in memory for the next write: recall never writes ---------------------------------
+    # usage waits in memory for the next write: recall never writes ----------------------------
 
     def track(self, path: tuple[str, ...], shown: Sequence[str]) -> None:
         """Remember that records were shown, to be stored with the next write."""

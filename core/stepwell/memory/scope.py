@@ -70,7 +70,7 @@ class Scope:
         """Keyed JSON values inside this scope."""
         return Documents(self._engine, self.path)
 
-    # taking in -------------------------------------------------------------------------------------
+    # taking in --------------------------------------------------------------------------------
 
     def remember(self, text: str | Turn | Mapping[str, Any], **fields: Any) -> Receipt:
         """Store one turn. When this returns, neither kill -9 nor a power cut takes it back.
@@ -107,7 +107,7 @@ class Scope:
             raise UnknownRecord("the record was forgotten meanwhile")
         return revised
 
-    # recalling -------------------------------------------------------------------------------------
+    # recalling --------------------------------------------------------------------------------
 
     def recall(
         self, query: str, *, k: int = 10, now: datetime | None = None, where: Filter | None = None,
@@ -167,7 +167,7 @@ class Scope:
             raise InvalidQuery("at takes a datetime")
         return Past(self._engine, self.path, Moment(at, by))
 
-    # looking ---------------------------------------------------------------------------------------
+    # looking ----------------------------------------------------------------------------------
 
     def get(self, record_or_turn_id: str) -> Record | None:
         """A record by its id or its turn's; None when unknown, forgotten, or of another scope."""
@@ -221,7 +221,7 @@ class Scope:
         with self._engine.ready().searcher.view(self.path) as view:
             return view.usage(_id(record_or_turn_id))
 
-    # slots -----------------------------------------------------------------------------------------
+    # slots ------------------------------------------------------------------------------------
 
     def slot(self, name: str) -> Slot:
         """A slot's text as it is now; version 0 when it was never set."""
@@ -253,7 +253,7 @@ class Scope:
             row = reader.scope_of(self.path)
             return [] if row is None else reader.slots(row)
 
-    # judging, making levels --------------------------------------------------------------------------
+    # judging, making levels -------------------------------------------------------------------
 
     def feedback(self, shown: Recall | Context | str | Iterable[str], outcome: float = 1.0) -> None:
         """Say how useful what was shown has been, from 0 (not at all) to 1.
@@ -311,7 +311,7 @@ class Scope:
         """A task to work on: `with scope.task("book a flight") as task: ...; task.outcome(1.0)`."""
         return Task(self._engine, self.path, goal, team, session)
 
-    # forgetting ------------------------------------------------------------------------------------
+    # forgetting -------------------------------------------------------------------------------
 
     def forget(
         self, record_or_turn_id: str | Iterable[str] | None = None, *, where: Filter | None = None
@@ -336,7 +336,7 @@ class Scope:
         """Erase the whole scope, its name and tombstones included."""
         return self._engine.ready().eraser.erase(self.path)
 
-    # as a value in other models ------------------------------------------------------------------------
+    # as a value in other models ---------------------------------------------------------------
 
     def close(self) -> None:
         """Close the Memory that this scope belongs to."""

@@ -23,9 +23,9 @@ from typing import TypeVar, cast
 import pluggy
 
 from stepwell import hookspecs
+from stepwell.contracts.presets import Preset, name_of
 from stepwell.errors import PluginFailed, PluginInvalid, PluginMissing, PresetUnknown
 from stepwell.plugins.implementing import HOOKS, PROJECT, Impl, Plugin, Unfit, call, examined, told
-from stepwell.plugins.presets import Preset, name_of
 
 __all__ = ["Plugins", "Preset"]
 
@@ -88,7 +88,9 @@ class Plugins:
             fresh: dict[str, Plugin] = {}
             named = [self._policy(policy, preset.name, fresh) for policy in preset.policies]
             named += self._chosen()
-            last = {id(plugin.thing): plugin for plugin in reversed(named) if plugin}
+            last: dict[int, Plugin] = {}
+            for plugin in filter(None, reversed(named)):
+                last.setdefault(id(plugin.thing), plugin)
             active = tuple(reversed(last.values()))
             by_name: dict[str, Plugin] = {}
             for plugin in active:
@@ -123,7 +125,7 @@ class Plugins:
             )
         off = dict.fromkeys(sorted(self._off), f"switched off by {OFF}")
         for name, problem in (self._broken | off).items():
-            if name not in self._available:
+            if name not in {row[0] for row in rows}:
                 source = _source(self._entries[name]) if name in self._entries else ""
                 rows.append((name, source, "no", "", problem))
         columns = ("name", "source", "active", "hooks", "problem")
@@ -280,7 +282,9 @@ class Plugins:
             answer = call(impl, {}, _presets_in)
             if isinstance(answer, PluginFailed):
                 self._broken[impl.plugin] = str(answer)
-            for name, preset in answer.items() if isinstance(answer, dict) else ():
+                continue
+            self._broken.pop(impl.plugin, None)
+            for name, preset in cast("dict[str, Preset]", answer).items():
                 offers.setdefault(name, []).append((impl.plugin, preset))
         return offers
 

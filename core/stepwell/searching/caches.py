@@ -87,7 +87,7 @@ class ScopeCache:
         at = int(np.searchsorted(self.refs, ref))
         return at if at < len(self.refs) and self.refs[at] == ref else None
 
-    # catching up -----------------------------------------------------------------------------------
+    # catching up ------------------------------------------------------------------------------
 
     def catch_up(self, reader: StoreReader, scope: ScopeRow) -> None:
         """Bring everything to the moment of `reader`."""

@@ -89,7 +89,7 @@ class ScopeView:
         self._locks.close()
         self._reader = None
 
-    # what is there ---------------------------------------------------------------------------------
+    # what is there ----------------------------------------------------------------------------
 
     @property
     def reader(self) -> StoreReader:
@@ -185,7 +185,7 @@ class ScopeView:
         cache.load(kept, words, vectors)
         return cache
 
-    # records ---------------------------------------------------------------------------------------
+    # records ----------------------------------------------------------------------------------
 
     def load(self, refs: Sequence[int]) -> list[tuple[int, Record]]:
         """Records with the text that this view's moment knew."""
@@ -296,7 +296,7 @@ class ScopeView:
         finally:
             self._focus = before
 
-    # searching -------------------------------------------------------------------------------------
+    # searching --------------------------------------------------------------------------------
 
     def place(self, record_id: str) -> int | None:
         """A record's place in this view, as used in Candidates."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,6 +19,7 @@ from stepwell.defaults.sqlite.codec import (
     record_of,
 )
 from stepwell.defaults.sqlite.filtering import where_clause
+from stepwell.defaults.sqlite.scoping import ScopeReader
 from stepwell.errors import StoreDamaged
 from stepwell.filters import Filter
 from stepwell.identity import id_bytes, id_text, keyed
@@ -52,63 +51,10 @@ _CHILDREN = (
 )
 
 
-class Reader:
+class Reader(ScopeReader):
     """A read transaction on one connection."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str, file_secret: bytes) -> None:
-        self._db = connection
-        self._path = path
-        self._file_secret = file_secret
-
-    # the file and its scopes -----------------------------------------------------------------------
-
-    def meta(self, name: str) -> str | None:
-        """A fact about the whole file."""
-        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def scope_mac(self, path: tuple[str, ...]) -> bytes:
-        """What finds a scope by its path."""
-        return keyed(self._file_secret, "scope", *path)
-
-    def scope_of(self, path: tuple[str, ...]) -> ScopeRow | None:
-        """A scope by its path; None when nothing was ever stored there, or it was erased."""
-        row = self._db.execute(
-            "SELECT s.scope, b.content, s.head, s.purges FROM scopes s "
-            "JOIN bodies b ON b.body = s.body WHERE s.mac = ?",
-            (self.scope_mac(path),),
-        ).fetchone()
-        return None if row is None else self._scope(row)
-
-    def again(self, scope: ScopeRow) -> ScopeRow | None:
-        """The same scope as it is now; None when it was erased meanwhile."""
-        row = self._db.execute(
-            "SELECT head, purges FROM scopes WHERE scope = ?", (scope.number,)
-        ).fetchone()
-        if row is None:
-            return None
-        return ScopeRow(scope.number, scope.path, scope.secret, row[0], row[1])
-
-    def scopes(self, after: int = 0, limit: int = 100) -> list[ScopeRow]:
-        """Scopes in order of their making, for work over a whole file."""
-        rows = self._db.execute(
-            "SELECT s.scope, b.content, s.head, s.purges FROM scopes s "
-            "JOIN bodies b ON b.body = s.body WHERE s.scope > ? ORDER BY s.scope LIMIT ?",
-            (after, limit),
-        ).fetchall()
-        return [self._scope(row) for row in rows]
-
-    def _scope(self, row: tuple[Any, ...]) -> ScopeRow:
-        try:
-            body = json.loads(row[1])
-            return ScopeRow(
-                row[0], tuple(body["path"]), bytes.fromhex(body["secret"]), row[2], row[3]
-            )
-        except (ValueError, KeyError, TypeError):
-            pass
-        raise StoreDamaged(f"{self._path}: scope {row[0]} has no readable name; run check()")
-
-    # records ---------------------------------------------------------------------------------------
+    # records ----------------------------------------------------------------------------------
 
     def find(self, scope: ScopeRow, ids: Sequence[str]) -> dict[str, int | None]:
         """Refs by record or turn id; None for a forgotten turn; unknown ids are left out."""
@@ -177,7 +123,7 @@ class Reader:
         row = self._db.execute(sql, (scope.number, 0, not active, ACTIVE, *values)).fetchone()
         return int(row[0])
 
-    # what the caches load --------------------------------------------------------------------------
+    # what the caches load ---------------------------------------------------------------------
 
     def entries(self, scope: ScopeRow, refs: Sequence[int] | None = None) -> list[tuple[Any, ...]]:
         """Rows in the shape of `Entry`, ascending by ref."""
@@ -218,7 +164,7 @@ class Reader:
         ).fetchall()
         return [row[0] for row in rows]
 
-    # relations -------------------------------------------------------------------------------------
+    # relations --------------------------------------------------------------------------------
 
     def edges(self, scope: ScopeRow, ref: int, kind: EdgeKind | None = None) -> list[EdgeRow]:
         """Edges out of and into a record."""
@@ -291,20 +237,7 @@ class Reader:
                     frontier.append(child)
         return reached
 
-    # journal, ledger, slots, work -------------------------------------------------------------------
-
-    def body(self, scope: ScopeRow, body: int) -> dict[str, Any]:
-        """A stored JSON object; empty when it was blanked."""
-        row = self._db.execute(
-            "SELECT content FROM bodies WHERE body = ? AND scope = ?", (body, scope.number)
-        ).fetchone()
-        if row is None or bytes(row[0][:1]) == b"\x00":
-            return {}
-        try:
-            value = json.loads(row[0])
-        except ValueError:
-            raise StoreDamaged(f"{self._path}: a body cannot be read; run check()") from None
-        return value if isinstance(value, dict) else {}
+    # journal, ledger, slots, work -------------------------------------------------------------
 
     def journal(
         self, scope: ScopeRow, ref: int | None = None, after: int = 0, limit: int = 1000

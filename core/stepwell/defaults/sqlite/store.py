@@ -74,7 +74,7 @@ class SqliteStore:
     def _is_erasing(db: sqlite3.Connection) -> bool:
         return db.execute("SELECT 1 FROM meta WHERE name = 'erasing'").fetchone() is not None
 
-    # life ------------------------------------------------------------------------------------------
+    # life -------------------------------------------------------------------------------------
 
     def _stat(self) -> tuple[int, int] | None:
         if self.path == MEMORY:
@@ -131,7 +131,7 @@ class SqliteStore:
             _inherited.append(live)
         self._closed = True
 
-    # transactions ----------------------------------------------------------------------------------
+    # transactions -----------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -173,14 +173,14 @@ class SqliteStore:
                     db.execute("ROLLBACK")
                 raise
 
-    # documents -------------------------------------------------------------------------------------
+    # documents --------------------------------------------------------------------------------
 
     document = staticmethod(get)
     documents = staticmethod(every)
     put_document = staticmethod(put)
     delete_document = staticmethod(delete)
 
-    # upkeep ----------------------------------------------------------------------------------------
+    # upkeep -----------------------------------------------------------------------------------
 
     @property
     def pending(self) -> bool:

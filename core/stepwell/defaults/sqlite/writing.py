@@ -89,7 +89,7 @@ class Writer(Reader):
         ).fetchone()
         return 1 if row is None else int(row[0]) + 1
 
-    # journal ---------------------------------------------------------------------------------------
+    # journal ----------------------------------------------------------------------------------
 
     def _position(self, scope: ScopeRow, count: int = 1) -> int:
         if scope.number not in self._heads:
@@ -130,7 +130,7 @@ class Writer(Reader):
             (scope.number, self._position(scope), OP_CODE[op], ref, self._now, who, body),
         )
 
-    # records ---------------------------------------------------------------------------------------
+    # records ----------------------------------------------------------------------------------
 
     def append(self, scope: ScopeRow, new: Sequence[NewRecord]) -> None:
         """Append records with their handles, keys and journal entries. Sets `ref` of each."""
@@ -234,7 +234,7 @@ class Writer(Reader):
         )
         return content
 
-    # relations, ledger, slots, work ------------------------------------------------------------------
+    # relations, ledger, slots, work -----------------------------------------------------------
 
     def link(self, scope: ScopeRow, edge: EdgeRow) -> None:
         """A new or re-weighted edge."""

@@ -11,10 +11,7 @@ import numpy as np
 
 from stepwell.contracts import (
     Block,
-    BoolArray,
     Candidates,
-    FloatArray,
-    IntArray,
     Packing,
     Plan,
     Query,
@@ -24,6 +21,7 @@ from stepwell.fencing import count_tokens, nonce
 from stepwell.mechanisms.packing import fit
 from stepwell.models import Context, Explanation, Hit, LeftOut, Recall, Record
 from stepwell.plugins import Plugins
+from stepwell.recalling.fusing import Fused, candidates_of, fuse, top_places
 from stepwell.searching import ALL, Moment, ScopeView, Searcher, Side
 
 MAX_ROUNDS = 3
@@ -31,17 +29,6 @@ MAX_ROUNDS = 3
 HEAD = 50
 #: How many hits a packer is offered at most.
 PACKED = 400
-
-
-@dataclass(slots=True)
-class _Fused:
-    """The scores of one side, place by place, and what each channel gave to them."""
-
-    side: Side
-    scores: FloatArray
-    shares: dict[str, FloatArray]
-    spans: IntArray
-    allowed: BoolArray | None
 
 
 @dataclass(slots=True)
@@ -72,7 +59,7 @@ class Recaller:
         self._plugins = plugins
         self._fallback = fallback
 
-    # recall ----------------------------------------------------------------------------------------
+    # recall -----------------------------------------------------------------------------------
 
     def recall(
         self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
@@ -152,7 +139,7 @@ class Recaller:
         assert isinstance(made, Plan)  # noqa: S101 - a promise of the built-in policy
         return made
 
-    def _search(self, run: _Run, plan: Plan) -> list[_Fused]:
+    def _search(self, run: _Run, plan: Plan) -> list[Fused]:
         sides = []
         for episodes in (True, False):
             wanted = 0 in plan.query.levels if episodes else any(n > 0 for n in plan.query.levels)
@@ -165,36 +152,19 @@ class Recaller:
                 sides.append(self._fuse(run, plan, side))
         return sides
 
-    def _fuse(self, run: _Run, plan: Plan, side: Side) -> _Fused:
+    def _fuse(self, run: _Run, plan: Plan, side: Side) -> Fused:
         answers: list[Candidates] = []
         for name, answer in self._plugins.collect("search", plan=plan, view=run.view):
             try:
-                answers += _candidates(name, answer, side, run.view)
+                answers += candidates_of(name, answer, side, run.view)
             except PluginFailed as error:
                 run.failed(error)
         if not answers:
             answers = list(self._fallback.search(plan=plan, view=run.view))
-        total = np.zeros(len(side), np.float32)
-        shares: dict[str, FloatArray] = {}
-        spans = np.full((len(side), 2), -1, np.int64)
-        strongest = np.zeros(len(side), np.float32)
-        weights = {a.channel: float(plan.weights.get(a.channel, 1.0)) for a in answers}
-        scale = sum(w for w in weights.values() if w > 0) or 1.0
-        for a in answers:
-            share = np.float32(weights[a.channel] / scale) * a.scores
-            total[a.places] += share
-            dense = shares.setdefault(a.channel, np.zeros(len(side), np.float32))
-            dense[a.places] += share
-            if a.spans is not None:
-                better = share > strongest[a.places]
-                spans[a.places[better]] = a.spans[better]
-                strongest[a.places[better]] = share[better]
-        if side.seen is not None:
-            total = np.where(side.seen, total, np.float32(0))
         allowed = run.view.matching(side, plan.query.where, plan.query.levels)
-        return _Fused(side, np.clip(total, 0, 1), shares, spans, allowed)
+        return fuse(side, answers, plan, allowed)
 
-    def _best(self, run: _Run, plan: Plan, fused: list[_Fused], found: list[Hit]) -> list[Hit]:
+    def _best(self, run: _Run, plan: Plan, fused: list[Fused], found: list[Hit]) -> list[Hit]:
         refining = self._plugins.has("refine")
         k = run.query.k
         wanted = max(4 * k, HEAD) if refining else k
@@ -204,7 +174,7 @@ class Recaller:
             hits = self._refine(run, plan, hits)
         return hits
 
-    def _top(self, run: _Run, fused: _Fused, k: int) -> list[Hit]:
+    def _top(self, run: _Run, fused: Fused, k: int) -> list[Hit]:
         places = top_places(fused, k)
         why = [
             {name: float(share[p]) for name, share in fused.shares.items() if share[p] != 0}
@@ -242,7 +212,7 @@ class Recaller:
             run.failed(error)
         return list(refined)
 
-    # context ---------------------------------------------------------------------------------------
+    # context ----------------------------------------------------------------------------------
 
     def _everything(self, run: _Run, budget: int) -> Packing | None:
         """The whole scope in time order, if it may fit; None when it surely does not."""
@@ -285,7 +255,7 @@ class Recaller:
         assert isinstance(answer, Packing)  # noqa: S101 - checked, or a promise of the built-in policy
         return answer
 
-    # explain ---------------------------------------------------------------------------------------
+    # explain ----------------------------------------------------------------------------------
 
     def explain(
         self, path: tuple[str, ...], record_id: str, query: Query, *, moment: Moment | None = None
@@ -335,75 +305,6 @@ def names_status(query: Query) -> bool:
     from stepwell.filters import names_field
 
     return names_field(query.where, "status")
-
-
-def top_places(fused: _Fused, k: int, least: float = 0.0) -> IntArray:
-    """At most k places with a score above `least`: best first, then latest, then by id."""
-    scores = fused.scores
-    wanted = scores > least
-    if fused.allowed is not None:
-        wanted &= fused.allowed
-    if fused.side.seen is not None:
-        wanted &= fused.side.seen
-    places = np.flatnonzero(wanted)
-    if k <= 0 or not len(places):
-        return places[:0]
-    if len(places) > k:
-        edge = np.partition(scores[places], len(places) - k)[len(places) - k]
-        places = places[scores[places] >= edge]
-    cache = fused.side.cache
-    ids = np.array([cache.ids[p] for p in places], "S16")
-    order = np.lexsort((ids, -cache.columns["said"][places], -scores[places]))
-    return np.asarray(places[order][:k])
-
-
-def _candidates(name: str, answer: object, side: Side, view: ScopeView) -> list[Candidates]:
-    """A search policy's answer, checked. Raises PluginFailed."""
-    if isinstance(answer, PluginFailed):
-        raise answer
-    if isinstance(answer, Candidates):
-        answer = [answer]
-    if isinstance(answer, Mapping):
-        answer = list(answer.items())
-    wrong = PluginFailed(f"plugin {name!r} failed in hook 'search': no candidates of this scope")
-    if not isinstance(answer, (list, tuple)):
-        raise wrong
-    if answer and all(isinstance(a, Candidates) for a in answer):
-        made = [a for a in answer if _sound(a, len(side))]
-        if len(made) != len(answer):
-            raise wrong
-        return made
-    places, scores = [], []
-    for pair in answer:
-        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise wrong
-        place = view.place_of_id(side, pair[0])
-        if place is None or not isinstance(pair[1], (int, float)) or pair[1] != pair[1]:
-            raise wrong
-        places.append(place)
-        scores.append(pair[1])
-    found = dict(zip(places, scores, strict=True))
-    return [
-        Candidates(
-            name,
-            np.array(list(found), np.int64),
-            np.clip(np.array(list(found.values()), np.float32), 0, 1),
-        )
-    ]
-
-
-def _sound(c: Candidates, size: int) -> bool:
-    places, scores = np.asarray(c.places), np.asarray(c.scores)
-    return (
-        isinstance(c.channel, str)
-        and places.ndim == 1
-        and places.shape == scores.shape
-        and places.dtype.kind in "iu"
-        and (not len(places) or (int(places.min()) >= 0 and int(places.max()) < size))
-        and len(np.unique(places)) == len(places)
-        and bool(np.isfinite(scores).all())
-        and (not len(scores) or (float(scores.min()) >= 0.0 and float(scores.max()) <= 1.0 + 1e-6))
-    )
 
 
 def _is_packing(answer: object, hits: Sequence[Hit]) -> bool:

@@ -1,0 +1,81 @@
+"""The file and its scopes: what every read begins with."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from stepwell.contracts import ScopeRow
+from stepwell.errors import StoreDamaged
+from stepwell.identity import keyed
+
+
+class ScopeReader:
+    """A read transaction on one connection: facts about the file, its scopes, and bodies."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str, file_secret: bytes) -> None:
+        self._db = connection
+        self._path = path
+        self._file_secret = file_secret
+
+    # the file and its scopes ------------------------------------------------------------------
+
+    def meta(self, name: str) -> str | None:
+        """A fact about the whole file."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def scope_mac(self, path: tuple[str, ...]) -> bytes:
+        """What finds a scope by its path."""
+        return keyed(self._file_secret, "scope", *path)
+
+    def scope_of(self, path: tuple[str, ...]) -> ScopeRow | None:
+        """A scope by its path; None when nothing was ever stored there, or it was erased."""
+        row = self._db.execute(
+            "SELECT s.scope, b.content, s.head, s.purges FROM scopes s "
+            "JOIN bodies b ON b.body = s.body WHERE s.mac = ?",
+            (self.scope_mac(path),),
+        ).fetchone()
+        return None if row is None else self._scope(row)
+
+    def again(self, scope: ScopeRow) -> ScopeRow | None:
+        """The same scope as it is now; None when it was erased meanwhile."""
+        row = self._db.execute(
+            "SELECT head, purges FROM scopes WHERE scope = ?", (scope.number,)
+        ).fetchone()
+        if row is None:
+            return None
+        return ScopeRow(scope.number, scope.path, scope.secret, row[0], row[1])
+
+    def scopes(self, after: int = 0, limit: int = 100) -> list[ScopeRow]:
+        """Scopes in order of their making, for work over a whole file."""
+        rows = self._db.execute(
+            "SELECT s.scope, b.content, s.head, s.purges FROM scopes s "
+            "JOIN bodies b ON b.body = s.body WHERE s.scope > ? ORDER BY s.scope LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        return [self._scope(row) for row in rows]
+
+    def _scope(self, row: tuple[Any, ...]) -> ScopeRow:
+        try:
+            body = json.loads(row[1])
+            return ScopeRow(
+                row[0], tuple(body["path"]), bytes.fromhex(body["secret"]), row[2], row[3]
+            )
+        except (ValueError, KeyError, TypeError):
+            pass
+        raise StoreDamaged(f"{self._path}: scope {row[0]} has no readable name; run check()")
+
+    def body(self, scope: ScopeRow, body: int) -> dict[str, Any]:
+        """A stored JSON object; empty when it was blanked."""
+        row = self._db.execute(
+            "SELECT content FROM bodies WHERE body = ? AND scope = ?", (body, scope.number)
+        ).fetchone()
+        if row is None or bytes(row[0][:1]) == b"\x00":
+            return {}
+        try:
+            value = json.loads(row[0])
+        except ValueError:
+            raise StoreDamaged(f"{self._path}: a body cannot be read; run check()") from None
+        return value if isinstance(value, dict) else {}
