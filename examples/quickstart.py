@@ -69,8 +69,8 @@ def remember(friends: Scope) -> None:
         receipt = friends.remember_many(said)
         print(f"   {session}   {said[0].at:%d %B %Y}   {len(receipt.stored):>2} turns stored")
     again = friends.remember_many(turns)
-    print(f"\n   Sent once more: {len(again.stored)} stored, {len(again.skipped)} skipped", end="")
-    print(f" ({again.skipped[0].reason}).")
+    print(f"\n   Sent once more: {len(again.stored)} stored,", end=" ")
+    print(f"{len(again.skipped)} skipped ({again.skipped[0].reason}).")
 
     friends.consolidate()
     traces = friends.records(Filter(level=1))
@@ -110,10 +110,8 @@ def fit_a_budget(friends: Scope) -> None:
     print()
     for line in context.text.splitlines():
         print(textwrap.fill(line, WIDTH, initial_indent="   | ", subsequent_indent="   |     "))
-    print(
-        f"\n   {context.tokens} of {context.budget} tokens, {len(context.hits)} turns shown", end=""
-    )
-    print(f", {len(context.left_out)} left out.")
+    print(f"\n   {context.tokens} of {context.budget} tokens:", end=" ")
+    print(f"{len(context.hits)} turns shown, {len(context.left_out)} left out.")
     for left in context.left_out[:3]:
         turn = friends.get(left.record_id)
         print(f"   left out: {turn.turn if turn else '?'} ({left.tokens} tokens, {left.reason})")

@@ -42,8 +42,9 @@ from stepwell.plugins import Preset
 __version__ = "0.1.0"
 
 __all__ = [
-    "AsyncMemory", "AsyncScope", "Attachment", "Candidates", "Context", "Document", "Edge", "EdgeKind",
-    "ErasureReceipt", "Explanation", "Filter", "Hit", "Key", "Kind", "Level", "Memory", "Node",
-    "Origin", "Packing", "Plan", "Preset", "Query", "Recall", "Receipt", "Record", "Rejected",
-    "Report", "Scope", "Skip", "Slot", "Status", "Turn", "View", "__version__", "hookimpl",
+    "AsyncMemory", "AsyncScope", "Attachment", "Candidates", "Context", "Document", "Edge",
+    "EdgeKind", "ErasureReceipt", "Explanation", "Filter", "Hit", "Key", "Kind", "Level", "Memory",
+    "Node", "Origin", "Packing", "Plan", "Preset", "Query", "Recall", "Receipt", "Record",
+    "Rejected", "Report", "Scope", "Skip", "Slot", "Status", "Turn", "View", "__version__",
+    "hookimpl",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """AsyncMemory: the same verbs as Memory, as coroutines.
 
-SQLite is synchronous. Every verb runs in a thread of a small pool that belongs to the memory, so the
-loop is never blocked. A cancelled verb raises CancelledError at once; what it had begun in its thread
-is finished there, in one transaction: a turn is stored wholly or not at all.
+SQLite is synchronous. Every verb runs in a thread of a small pool that belongs to the memory, so
+the loop is never blocked. A cancelled verb raises CancelledError at once; what it had begun in its
+thread is finished there, in one transaction: a turn is stored wholly or not at all.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class AsyncTask:
 
 
 class AsyncScope:
-    """See Scope. Every verb is a coroutine; `at`, `task` and `documents` touch no file by themselves."""
+    """See Scope. Every verb is a coroutine; `at`, `task` and `documents` are not and touch no file."""
 
     def __init__(self, scope: Scope, pool: ThreadPoolExecutor) -> None:
         self._sync = scope

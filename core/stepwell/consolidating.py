@@ -1,7 +1,8 @@
 """The path of `consolidate`: the durable queue is worked, one task at a time.
 
-Each task ends in one transaction that also takes it off the queue, so it may be interrupted anywhere
-and is done once. A task that a plugin fails is parked with its error and tried again next time.
+Each task ends in one transaction that also takes it off the queue, so it may be interrupted
+anywhere and is done once. A task that a plugin fails is parked with its error and tried again next
+time.
 """
 
 from __future__ import annotations
@@ -225,7 +226,7 @@ class Consolidator:
         return _ops([(name or "", answer)])
 
     def _derive(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
-        """A derived record that lost a source: traces are made again, others wait for their policy."""
+        """A derived record lost a source: traces are made again, others wait for their policy."""
         with self._searcher.view(row.path) as view:
             loaded = view.reader.load(row, [task.ref or 0])
             ops: list[Op] = []

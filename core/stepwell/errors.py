@@ -4,9 +4,9 @@
   x InvalidInput (also a ValueError)   what was passed in cannot be used; nothing was changed
     - InvalidTurn                      a turn: empty, too large, not encodable, a reserved id ...
     - InvalidScope                     a scope's segments, or a URI
-    - InvalidFilter                    a filter: unknown field, too deep, empty where that is dangerous
+    - InvalidFilter                    a filter: unknown field, too deep, dangerously empty
     - InvalidQuery                     a query, k, budget, deadline or level
-    - InvalidOp                        an op that breaks the rules (unknown target, no sources, purge by a policy)
+    - InvalidOp                        an op that breaks the rules: unknown target, no sources ...
     - InvalidDocument                  a namespace, key or value of the documents face
     - UnknownRecord                    an id that this scope does not hold
   x StoreError                         the file
@@ -24,11 +24,11 @@
     - BadVectors                       an embedder returned NaN, infinity, or another shape
   x PluginError                        names the plugin and the hook
     - PluginMissing                    the file names a screening plugin that is not there
-    - PluginInvalid                    refused at registration: unknown hook, coroutine, duplicate name ...
+    - PluginInvalid                    refused at registration: unknown hook, coroutine, ...
     - PluginFailed                     a plugin raised, or returned something of the wrong kind
     - PresetUnknown                    no such preset
     - PresetMismatch                   the file was written under another preset; names the way out
-  x WrongThread                        a sync verb that needs an async client on its own running loop
+  x WrongThread                        a sync verb that needs an async client on a running loop
 """
 
 from __future__ import annotations

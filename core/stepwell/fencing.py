@@ -214,19 +214,19 @@ def _header(quote: Quote, previous: Quote | None, nonce: str) -> str:
     same_day = previous is not None and _day(when) == _day(before)
     if previous is not None and same_day and quote.session == previous.session:
         return ""
+    session = quote.session or ""
+    # Nobody reads a UUID; its end is enough to tell sessions apart.
+    session = f"…{session[-8:]}" if _UUID.fullmatch(session) else _one_line(session, nonce)
     parts = []
     # Without session the day alone tells that something new begins.
-    if not same_day or not quote.session:
+    if not same_day or not session:
         parts.append(_date(when, before))
     # A midnight to the microsecond is a date that somebody gave without a time.
     if when and when.time() != time(0):
         parts.append(f"{when:%H:%M}")
-    if quote.session:
-        name = quote.session
-        # Nobody reads a UUID; its end is enough to tell sessions apart.
-        name = f"…{name[-8:]}" if _UUID.fullmatch(name) else name
-        parts.append(_one_line(name, nonce))
-    return f"{nonce}# {' '.join(filter(None, parts))}"
+    if session:
+        parts.append(session)
+    return f"{nonce}# {' '.join(parts)}"
 
 
 def _one_line(name: str, nonce: str) -> str:

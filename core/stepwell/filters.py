@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from stepwell.errors import InvalidFilter
 from stepwell.models import MAX_NAME_CHARS, Kind, Origin, Status, aware, storable
@@ -188,7 +188,7 @@ def _condition(name: str, value: Any) -> Condition:
     if name in _ENUMS:
         return Condition(name, tuple(_member(name, v) for v in _listed(name, value)))  # type: ignore[arg-type]  # checked against _ENUMS
     if name == "level":
-        return Condition(name, tuple(_level(v) for v in _listed(name, value)))
+        return Condition("level", tuple(_level(v) for v in _listed(name, value)))
     if name in _TIMES:
         if not isinstance(value, datetime):
             raise InvalidFilter(f"{name} takes a datetime, not {type(value).__name__}")
@@ -196,7 +196,7 @@ def _condition(name: str, value: Any) -> Condition:
             return Condition(name, (aware(value),))  # type: ignore[arg-type]  # checked against _TIMES
         except ValueError as error:
             raise InvalidFilter(f"{name}: {error}") from None
-    raise InvalidFilter(f"no field {name[:40]!r}; fields: {', '.join(Field.__args__)}")
+    raise InvalidFilter(f"no field {name[:40]!r}; fields: {', '.join(get_args(Field))}")
 
 
 def _text(name: str, value: Any) -> str | None:

@@ -75,7 +75,7 @@ def screen_turns(turns: Sequence[Turn], view: View) -> Sequence[Turn | Rejected]
 
 @hookspec
 def keys(record_or_query: Record | Query, view: View) -> Sequence[Key] | None:
-    """Collect: the ways to find a record. When it raises, the record is stored and its key queued."""
+    """Collect: the ways to find a record. If it raises, the record is stored and its key queued."""
 
 
 # work: done by `consolidate` from a durable queue ---------------------------------------------
@@ -105,7 +105,7 @@ def organize(record: Record, view: View) -> Sequence[Op] | None:
 
 @hookspec
 def observe(event: Event, view: View) -> Sequence[Op] | None:
-    """Collect: ledger and state ops after something was shown, cited, judged, or time has passed."""
+    """Collect: ledger and state ops after something was shown, cited or judged, or time passed."""
 
 
 @hookspec

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from datetime import datetime
 
@@ -20,8 +19,9 @@ def keyed(secret: bytes, purpose: str, *parts: str) -> bytes:
 
 
 def record_id(secret: bytes, now: datetime, *parts: str) -> str:
-    """48 bits of time in milliseconds, 80 bits keyed by the scope: sortable, and the same again for
-    the same secret, time and parts.
+    """48 bits of time in milliseconds, 80 bits keyed by the scope, so that it sorts by time.
+
+    The same secret, time and parts give the same again.
     """
     millis = int(now.timestamp() * 1000) & 0xFFFFFFFFFFFF
     return id_text(millis.to_bytes(6, "big") + keyed(secret, "record", *parts)[:10])
@@ -29,15 +29,15 @@ def record_id(secret: bytes, now: datetime, *parts: str) -> str:
 
 def id_text(raw: bytes) -> str:
     """A record's id as callers see it: sorts like its bytes."""
-    return "r_" + base64.b32hexencode(raw).decode().rstrip("=").lower()
+    return "r_" + raw.hex()
 
 
 def id_bytes(text: str) -> bytes | None:
     """The 16 bytes of a record id; None if the text is no record id."""
-    if len(text) != 28 or not text.startswith("r_"):
+    if len(text) != 34 or not text.startswith("r_"):
         return None
     try:
-        raw = base64.b32hexdecode(text[2:].upper() + "======")
+        raw = bytes.fromhex(text[2:])
     except ValueError:
         return None
     return raw if id_text(raw) == text else None

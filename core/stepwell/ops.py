@@ -44,8 +44,10 @@ class Op(Frozen):
 
 
 class Add(Op):
-    """A new derived record. `sources` are the record ids it comes from, by edges `derived_from`, or
-    `contains` where it groups them. An id of stepwell's form is kept, any other is replaced.
+    """A new derived record.
+
+    `sources` are the record ids it comes from, by edges `derived_from`, or `contains` where it
+    groups them. An id of stepwell's form is kept, any other is replaced.
     """
 
     record: Record
@@ -190,7 +192,8 @@ def precedence(ops: Iterable[Op]) -> tuple[list[Op], list[Op]]:
     """Kept and dropped ops when several policies speak about one record.
 
     supersede > revise > merge > add; among equals the first one stands. Ops of other kinds do not
-    compete. The order of the kept ones is theirs. Idempotent: precedence of what was kept keeps all.
+    compete. The order of the kept ones is theirs. Idempotent: precedence of what was kept keeps
+    all.
     """
     ops = list(ops)
     taken: dict[str, int] = {}
@@ -244,8 +247,9 @@ def cascade(forgotten: Collection[H], derived: Mapping[H, Collection[H]]) -> Cas
     """The forget cascade, from reads.
 
     `derived` maps each derived record to the records it directly comes from, and must hold every
-    record that reaches a forgotten one. An id that is neither in `derived` nor forgotten counts as a
-    source that remains. A derived record that is itself forgotten reaches what was derived from it.
+    record that reaches a forgotten one. An id that is neither in `derived` nor forgotten counts as
+    a source that remains. A derived record that is itself forgotten reaches what was derived from
+    it.
     """
     gone = set(forgotten)
     reached: set[H] = set()

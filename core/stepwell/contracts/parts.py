@@ -74,7 +74,7 @@ class Index(Protocol):
         ...
 
     def remove(self, ids: IntArray) -> None:
-        """Really delete: no later answer or statistic knows of these ids. Unknown ids are ignored."""
+        """Really delete: no later answer or statistic knows these ids. Unknown ids are ignored."""
         ...
 
     def search(self, body: npt.NDArray[Any], limit: int) -> tuple[IntArray, FloatArray]:

@@ -115,7 +115,7 @@ class FlatPacker:
     @hookimpl
     def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:
         """Whole turns, best first, until the budget is spent."""
-        return pack_flat(hits, budget)
+        return pack_flat(hits, budget, arrival=view.place)
 
 
 class Sessions:
@@ -145,4 +145,4 @@ class Fallback:
 
     def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:
         """As FlatPacker."""
-        return pack_flat(hits, budget)
+        return pack_flat(hits, budget, arrival=view.place)

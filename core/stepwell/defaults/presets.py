@@ -64,16 +64,14 @@ class Presets:
     def presets(self) -> Mapping[str, Preset]:
         """By name."""
         keys = (WordKeys(), VectorKeys())
-        channels = tuple(Channel(name) for name in WEIGHTS)
+        plain, whole = {"words": 1.0, "vectors": 1.0}, {"order": 1.0}
         made = (
-            Preset("default", 1, (*keys, Sessions(), Ranker(), *channels, FlatPacker())),
-            # Plain retrieval over raw turns: what every mechanism has to beat.
             Preset(
-                "flat", 1,
-                (*keys, Ranker({"words": 1.0, "vectors": 1.0}), Channel("words"), Channel("vectors"),
-                 FlatPacker()),
+                "default", 1, (*keys, Sessions(), Ranker(), *map(Channel, WEIGHTS), FlatPacker())
             ),
+            # Plain retrieval over raw turns: what every mechanism has to beat.
+            Preset("flat", 1, (*keys, Ranker(plain), *map(Channel, plain), FlatPacker())),
             # All of it, or as much of the latest as fits.
-            Preset("full-context", 1, (*keys, Ranker({"order": 1.0}), Channel("order"), FlatPacker())),
-        )  # fmt: skip
+            Preset("full-context", 1, (*keys, Ranker(whole), *map(Channel, whole), FlatPacker())),
+        )
         return {preset.name: preset for preset in made}

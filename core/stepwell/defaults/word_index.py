@@ -1,8 +1,9 @@
 """The lexical cache of one scope: which units hold which terms, in memory.
 
-Most of it is one block of arrays, sorted by term: cheap to read, small, dear to change. What is added
-goes to a tail, a dict, that is joined to the block when it has grown. Nothing depends on the way
-there: after any additions and removals the answers equal those of an index made of what is left.
+Most of it is one block of arrays, sorted by term: cheap to read, small, dear to change. What is
+added goes to a tail, a dict, that is joined to the block when it has grown. Nothing depends on the
+way there: after any additions and removals the answers equal those of an index made of what is
+left.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class WordIndex:
             self._sort()
 
     def remove(self, ids: IntArray) -> None:
-        """Really delete: no later answer or statistic knows of these ids. Unknown ids are ignored."""
+        """Really delete: no later answer or statistic knows these ids. Unknown ids are ignored."""
         gone = np.isin(self.ids, ids)
         if not gone.any():
             return

@@ -1,7 +1,8 @@
 """The times a question names, by a small list of forms; of anything else it says nothing.
 
-A form that needs to know the present ("yesterday", "two weeks ago") is read only when `now` is given.
-Days, months and years are those of `now`'s timezone, UTC without it; every span comes back in UTC.
+A form that needs to know the present ("yesterday", "two weeks ago") is read only when `now` is
+given. Days, months and years are those of `now`'s timezone, UTC without it; every span comes back
+in UTC.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def _ago(match: re.Match[str], now: datetime) -> Span:
 
 
 def _past(match: re.Match[str], now: datetime) -> Span:
-    """ "In the last three weeks": up to and with today."""
+    """As in "the last three weeks": up to and with today."""
     text = match["count"].lower()
     count, unit = int(text) if text.isdigit() else _NUMBERS[text], match["unit"].lower()
     days = {"day": 1, "week": 7, "month": 31, "year": 366}[unit] * count
@@ -190,20 +191,28 @@ def _form(pattern: str, read: Reader) -> tuple[re.Pattern[str], Reader]:
 
 # Longer forms first: what one form has read, no later one reads again.
 _ABSOLUTE: Final = (
-    _form(r"(?<![\d-])(?P<year>(?:19|20)\d\d)[-/](?P<month>0?[1-9]|1[0-2])[-/](?P<day>0?[1-9]|[12]\d|3[01])(?![\d-])", _dated),
+    _form(
+        r"(?<![\d-])(?P<year>(?:19|20)\d\d)[-/](?P<month>0?[1-9]|1[0-2])"
+        r"[-/](?P<day>0?[1-9]|[12]\d|3[01])(?![\d-])",
+        _dated,
+    ),
     _form(rf"\b{_DAY}(?: of)? {_MONTH},? {_YEAR}", _dated),
     _form(rf"\b{_MONTH} {_DAY},? {_YEAR}", _dated),
     _form(rf"\b{_MONTH},?(?: of)? {_YEAR}", _in_month),
     _form(r"(?<![\d-])(?P<year>(?:19|20)\d\d)-(?P<month>0[1-9]|1[0-2])(?![\d-])", _in_month),
     _form(rf"(?<![\d.,:/$€£#-]){_YEAR}(?![.,:/-]?\d|%)", _in_year),
-)  # fmt: skip
+)
 _RELATIVE: Final = (
-    _form(r"\b(?:the day before yesterday|yesterday|last night|today|tonight|this (?:morning|afternoon|evening))\b", _near_day),
+    _form(
+        r"\b(?:the day before yesterday|yesterday|last night|today|tonight"
+        r"|this (?:morning|afternoon|evening))\b",
+        _near_day,
+    ),
     _form(rf"\b{_COUNT}(?: of)? {_UNIT}s? ago\b", _ago),
     _form(rf"\b(?:last|past|previous) {_COUNT} {_UNIT}s?\b", _past),
     _form(r"\b(?P<which>this|last|past|previous) (?P<unit>weekend|week|month|year)\b", _near_unit),
     _form(rf"\b(?:last|on|this past|past) (?P<weekday>{'|'.join(_DAYS)})\b", _weekday),
-)  # fmt: skip
+)
 _RECURRING: Final = (
     re.compile(rf"\b{_DAY}(?: of)? {_MONTH}", re.IGNORECASE),
     re.compile(rf"\b{_MONTH} {_DAY}", re.IGNORECASE),

@@ -1,9 +1,9 @@
 """Text to terms: what a text is found by when it is found by its words.
 
-A term is the 8-byte BLAKE2b hash of a stem, so that an index, and the file behind it, hold no word in
-plain. The same text gives the same terms on every machine. A text is cut into surface words by one
-regular expression; what a surface word means (no term, one, or several) is worked out once and then
-looked up, which makes the common case two calls into C.
+A term is the 8-byte BLAKE2b hash of a stem, so that an index, and the file behind it, hold no word
+in plain. The same text gives the same terms on every machine. A text is cut into surface words by
+one regular expression; what a surface word means (no term, one, or several) is worked out once and
+then looked up, which makes the common case two calls into C.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -28,13 +29,13 @@ LONGEST_WORD: Final = 64
 #: function words: auxiliaries, the words questions begin with, and what is left of contractions.
 STOP_WORDS: Final = frozenset(
     """
-    a about after all also am an and any are as at be because been before being both but by can could
-    d did do does doing don done for from get got had has have having he her here hers him his how i
-    if in into is it its just ll m me more most my no nor not now of off on or other our out over own
-    re s same she should so some such t than that the their them then there these they this those
-    through to too under until up upon us ve very was we were what when where which while who whom
-    whose why will with would you your yours ca wo sha ain isn aren wasn weren didn doesn hasn haven
-    hadn couldn wouldn shouldn won n
+    a about after all also am an and any are as at be because been before being both but by can
+    could d did do does doing don done for from get got had has have having he her here hers him
+    his how i if in into is it its just ll m me more most my no nor not now of off on or other our
+    out over own re s same she should so some such t than that the their them then there these they
+    this those through to too under until up upon us ve very was we were what when where which
+    while who whom whose why will with would you your yours ca wo sha ain isn aren wasn weren didn
+    doesn hasn haven hadn couldn wouldn shouldn won n
     """.split()  # noqa: SIM905  # a list of words is read as words
 )
 
@@ -54,8 +55,8 @@ _CLITIC = re.compile(r"(?:n't|'(?:s|t|m|d|re|ve|ll))$")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 # Where a word may be cut inside: snake_case, camelCase, what is left of apostrophes.
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_+|'")
-# Scripts written without spaces: Thai, Lao, Myanmar, Khmer, Kana, ideographs. Hangul has spaces, but
-# its words carry particles, so that parts of words must be found as well.
+# Scripts written without spaces: Thai, Lao, Myanmar, Khmer, Kana, ideographs. Hangul has spaces,
+# but its words carry particles, so that parts of words must be found as well.
 _SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -107,7 +108,8 @@ def forget_words() -> None:
 class _Terms(dict[str, bytes]):
     """Surface word to the packed terms it stands for; b"" for a stop word.
 
-    Threads may share it: each step is one operation of a dict, and a value depends on its key alone.
+    Threads may share it: each step is one operation of a dict, and a value depends on its key
+    alone.
     """
 
     def __missing__(self, surface: str) -> bytes:
@@ -164,7 +166,7 @@ def _grams(word: str) -> list[str]:
             found.append(stem)
         text = run[0]
         found += text
-        found += map("".join, zip(text, text[1:], strict=False))
+        found += map("".join, pairwise(text))
         end = run.end()
     if end < len(word) and (stem := _stem(word[end:].casefold())):
         found.append(stem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -52,6 +53,7 @@ class Engine:
         self.models = models
         self.clock = clock
         self.closed = False
+        self._pid = os.getpid()
         self._seed = seed
         self._usage: dict[tuple[str, ...], dict[str, int]] = {}
         self._usage_lock = threading.Lock()
@@ -66,9 +68,14 @@ class Engine:
         self.rebuilder = Rebuilder(self.committer, self.searcher)
 
     def ready(self) -> Engine:
-        """Itself, open, with forgotten bytes taken out of the log where that was still to be done."""
+        """Itself, open, with forgotten bytes taken out of the log where that was still to do."""
         if self.closed:
             raise StoreClosed(f"{self.store.path}: this memory is closed")
+        if self._pid != os.getpid():
+            # A fork may have copied locks that nobody will ever release, and usage not ours to store.
+            self._pid = os.getpid()
+            self._usage, self._usage_lock = {}, threading.Lock()
+            self.searcher.caches.renew()
         if self.store.pending and not self.store.read_only:
             self.store.settle(patience=0.05)
         return self
@@ -231,8 +238,8 @@ def _screens(store: Store, host: Plugins, rebuild: bool) -> None:
     missing = [name for name in held if name not in host.implementing("screen_turns")]
     if missing and not rebuild:
         raise PluginMissing(
-            f"{store.path}: its turns are screened by {', '.join(map(repr, missing))}; install it and "
-            f"open with plugins={missing!r}"
+            f"{store.path}: its turns are screened by {', '.join(map(repr, missing))}; install it "
+            f"and open with plugins={missing!r}"
         )
 
 
@@ -256,8 +263,8 @@ def _embedder(
         made = wanted
     if made is None:
         raise WrongEmbedder(
-            f"{store.path}: its vectors come from {held!r}, which no plugin opens; pass that embedder, "
-            "or embedder=None to work on words alone"
+            f"{store.path}: its vectors come from {held!r}, which no plugin opens; pass that "
+            "embedder, or embedder=None to work on words alone"
         )
     if not isinstance(made, Embedder):
         raise InvalidInput("an embedder has a name, a dim and embed(texts, query=...)")

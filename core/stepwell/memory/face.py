@@ -47,9 +47,9 @@ class Memory:
 
         `path` is a file, ":memory:", or a URI that a plugin opens. `embedder=None` works on words
         alone; "default" means the file's own, for a new file words alone. Without `preset` the
-        file's own is used; another one needs `rebuild=True`. `plugins` are active beside the preset's;
-        `discover` makes installed ones available by name. `seed` and `clock` make ids repeatable.
-        `cache_bytes` bounds what caches hold in memory.
+        file's own is used; another one needs `rebuild=True`. `plugins` are active beside the
+        preset's; `discover` makes installed ones available by name. `seed` and `clock` make ids
+        repeatable. `cache_bytes` bounds what caches hold in memory.
 
         Raises NotAStore, StoreTooNew, StoreDamaged, StoreReadOnly, PluginMissing, PluginInvalid,
         PresetUnknown, PresetMismatch or WrongEmbedder; then nothing was changed.

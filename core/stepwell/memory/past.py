@@ -10,7 +10,7 @@ from stepwell.filters import Filter
 from stepwell.memory.arguments import query_of, seconds_of
 from stepwell.memory.engine import Engine
 from stepwell.models import Context, Explanation, Recall, Record
-from stepwell.searching import Moment
+from stepwell.searching import Moment, ScopeView
 
 
 class Past:
@@ -65,34 +65,31 @@ class Past:
         self, where: Filter | None = None, after: str | None = None, limit: int = 100
     ) -> list[Record]:
         """Records that were there and held, in order of arrival."""
-        found: list[Record] = []
         with self._engine.ready().searcher.view(self.path, moment=self.moment) as view:
-            refs = []
-            for episodes in (True, False):
-                side = view.side(episodes)
-                if side is not None:
-                    refs += [
-                        int(r)
-                        for i, r in enumerate(side.cache.refs)
-                        if side.seen is None or side.seen[i]
-                    ]
+            refs = self._refs(view, where)
             row = view.row
             if row is None:
                 return []
-            if where is not None:
-                refs = sorted(
-                    set(refs) & set(view.reader.select(row, where, 0, 2**62, active=False))
-                )
             start = 0 if after is None else view.reader.find(row, [after]).get(after) or 0
-            found = [
-                r
-                for _, r in view.load([ref for ref in sorted(refs) if ref > start][: max(0, limit)])
-            ]
-        return found
+            return [r for _, r in view.load([ref for ref in refs if ref > start][: max(0, limit)])]
 
     def count(self, where: Filter | None = None) -> int:
         """How many records were there and held."""
-        return len(self.records(where, limit=2**62))
+        with self._engine.ready().searcher.view(self.path, moment=self.moment) as view:
+            return len(self._refs(view, where))
+
+    def _refs(self, view: ScopeView, where: Filter | None) -> list[int]:
+        refs: list[int] = []
+        for episodes in (True, False):
+            side = view.side(episodes)
+            if side is not None:
+                refs += (
+                    side.cache.refs if side.seen is None else side.cache.refs[side.seen]
+                ).tolist()
+        row = view.row
+        if where is not None and row is not None:
+            refs = list(set(refs) & set(view.reader.select(row, where, 0, 2**62, active=False)))
+        return sorted(refs)
 
 
 def budget_of(budget: object) -> int:

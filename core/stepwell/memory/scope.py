@@ -123,8 +123,8 @@ class Scope:
         stored with the next write; nothing else of recall ever writes. Raises InvalidQuery.
         """
         asked = query_of(
-            query, k=k, now=now, where=where, levels=levels, min_trust=min_trust, min_score=min_score,
-            role=role, task=task,
+            query, k=k, now=now, where=where, levels=levels, min_trust=min_trust,
+            min_score=min_score, role=role, task=task,
         )  # fmt: skip
         found = self._engine.ready().recaller.recall(
             self.path, asked, deadline=seconds_of(deadline, "deadline")
@@ -153,7 +153,7 @@ class Scope:
         self, record_or_turn_id: str, query: str, *, k: int = 10, now: datetime | None = None,
         where: Filter | None = None, min_trust: float = 0.0, min_score: float = 0.0,
     ) -> Explanation:  # fmt: skip
-        """Why a record was, or was not, recalled: its rank, its score by channel, what stood above."""
+        """Why a record was, or was not, recalled: rank, score by channel, and what stood above."""
         asked = query_of(query, k=k, now=now, where=where, min_trust=min_trust, min_score=min_score)
         return self._engine.ready().recaller.explain(self.path, record_or_turn_id, asked)
 
@@ -291,7 +291,7 @@ class Scope:
         engine.committer.apply(row, [*engine.take_usage(self.path), *ops])
 
     def consolidate(self, budget: float | None = None) -> Report:
-        """Work on what is queued now, for at most `budget` seconds; what was made, and what failed."""
+        """Work on what is queued now, for at most `budget` seconds; what was made, what failed."""
         engine = self._engine.ready()
         usage = engine.take_usage(self.path)
         return engine.consolidator.consolidate(self.path, seconds_of(budget, "budget"), usage)
@@ -346,7 +346,7 @@ class Scope:
     def __get_pydantic_core_schema__(
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Serialises to the scope's URI; a URI is joined by `Memory.from_uri` where it is needed."""
+        """Serialises to the scope's URI; `Memory.from_uri` joins a URI where one is needed."""
         return core_schema.no_info_plain_validator_function(
             _scope_of, serialization=core_schema.plain_serializer_function_ser_schema(_uri_of)
         )

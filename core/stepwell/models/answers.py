@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, overload
+from typing import Any, Self, overload
 
 from stepwell.models.records import Record
 
@@ -16,7 +16,7 @@ class Noted(str):
     __slots__ = ("reason",)
     reason: str
 
-    def __new__(cls, turn_id: str, reason: str) -> Noted:
+    def __new__(cls, turn_id: str, reason: str) -> Self:
         noted = super().__new__(cls, turn_id)
         noted.reason = reason
         return noted
@@ -24,8 +24,8 @@ class Noted(str):
     def __repr__(self) -> str:
         return f"{str(self)!r} ({self.reason})"
 
-    def __getnewargs__(self) -> tuple[str, str]:
-        return str(self), self.reason
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (str(self), self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,9 @@ class Context:
 class ErasureReceipt:
     """What `forget` or `erase` took out.
 
-    `complete` is true only when the bytes have left the file and its write-ahead log. Otherwise they
-    are blanked in the newest state of the file, and older bytes go at the next verb or at close.
+    `complete` is true only when the bytes have left the file and its write-ahead log. Otherwise
+    they are blanked in the newest state of the file, and older bytes go at the next verb or at
+    close.
     """
 
     turns: int = 0

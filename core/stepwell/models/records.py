@@ -205,9 +205,9 @@ class Key(Frozen):
     """One way to find a record: a vector, or a sparse document of hashed terms.
 
     `body` is raw little-endian: float32 for a vector, uint64 for terms. `space` names what made it
-    (an embedder's name and dimension, or the word index's version), so that keys of two spaces never
-    meet. `span` are the characters of the record's text it stands for. `sources` are turn ids; empty
-    means the record's own.
+    (an embedder's name and dimension, or the word index's version), so that keys of two spaces
+    never meet. `span` are the characters of the record's text it stands for. `sources` are turn
+    ids; empty means the record's own.
     """
 
     channel: str

@@ -1,10 +1,12 @@
-"""The path of `recall`, `context` and `explain`: plan, search, fuse, refine, pack. It never writes."""
+"""The path of `recall`, `context` and `explain`: plan, search, fuse, refine, pack. No writing."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from stepwell.contracts import (
 )  # fmt: skip
 from stepwell.errors import PluginFailed
 from stepwell.fencing import count_tokens, nonce
+from stepwell.filters import names_field
 from stepwell.mechanisms.packing import fit
 from stepwell.models import Context, Explanation, Hit, LeftOut, Recall, Record
 from stepwell.plugins import Plugins
@@ -27,8 +30,9 @@ from stepwell.searching import ALL, Moment, ScopeView, Searcher, Side
 MAX_ROUNDS = 3
 #: How many hits refining policies see at least.
 HEAD = 50
-#: How many hits a packer is offered at most.
-PACKED = 400
+#: How many hits a packer is offered at most: one for so many tokens of the budget, or the least.
+TOKENS_A_HIT = 8
+LEAST_PACKED = 20
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ class Recaller:
                 return Context("", 0, max(budget, 0))
             packing = self._everything(run, budget)
             if packing is None:
-                hits = self._hits(replace_k(run, PACKED))
+                hits = self._hits(replace_k(run, max(LEAST_PACKED, budget // TOKENS_A_HIT)))
                 packing = self._packed(run, hits, budget)
             fence = nonce(row.secret, query.text, str(budget), str(row.head))
             text, tokens, kept, left = fit(packing, budget, nonce=fence, count=count_tokens)
@@ -120,6 +124,8 @@ class Recaller:
             found = self._best(run, plan, fused, found)
             if plan.stop:
                 break
+        if run.late():
+            run.failed("deadline")
         least = run.query.min_score
         return [hit for hit in found if hit.score >= least] if least > 0 else found
 
@@ -175,14 +181,14 @@ class Recaller:
         return hits
 
     def _top(self, run: _Run, fused: Fused, k: int) -> list[Hit]:
-        places = top_places(fused, k)
-        why = [
-            {name: float(share[p]) for name, share in fused.shares.items() if share[p] != 0}
-            for p in places
-        ]
-        spans = [tuple(fused.spans[p]) if fused.spans[p][0] >= 0 else None for p in places]
-        scores = [float(fused.scores[p]) for p in places]
-        return run.view.hits(fused.side, places.tolist(), scores, why, spans)  # type: ignore[arg-type]  # pairs
+        places = top_places(fused, k).tolist()
+        return run.view.hits(
+            fused.side,
+            places,
+            [float(fused.scores[p]) for p in places],
+            [fused.why(p) for p in places],
+            [fused.span(p) for p in places],
+        )
 
     def _refine(self, run: _Run, plan: Plan, hits: list[Hit]) -> list[Hit]:
         def check(answer: object) -> tuple[Hit, ...]:
@@ -199,7 +205,7 @@ class Recaller:
                         raise ValueError("a record that this scope does not hold")
                     known[held.id] = held
                 score = float(min(1.0, max(0.0, hit.score)))
-                if score != score:
+                if math.isnan(score):
                     raise ValueError("a score that is no number")
                 kept[hit.record.id] = replace(hit, record=known[hit.record.id], score=score)
             return tuple(kept.values())
@@ -236,20 +242,23 @@ class Recaller:
         if sum(count_tokens(hit.record.text) for hit in hits) > budget:
             return None
         packing = self._fallback.pack(hits=hits, budget=budget, view=run.view)
-        return packing if isinstance(packing, Packing) and not packing.left_out else None
+        whole = isinstance(packing, Packing) and all(
+            out.reason == "duplicate" for out in packing.left_out
+        )
+        return packing if whole else None
 
     def _packed(self, run: _Run, hits: list[Hit], budget: int) -> Packing:
+        answer: object = None
         try:
             answer, name = self._plugins.first(
                 "pack", hits=tuple(hits), budget=budget, view=run.view
             )
-            if answer is not None and not _is_packing(answer, hits):
-                raise PluginFailed(
-                    f"plugin {name!r} failed in hook 'pack': not a packing of these hits"
-                )
         except PluginFailed as error:
             run.failed(error)
-            answer = None
+        else:
+            if answer is not None and not _is_packing(answer, hits):
+                run.failed(f"plugin {name!r} failed in hook 'pack': not a packing of these hits")
+                answer = None
         if answer is None:
             answer = self._fallback.pack(hits=tuple(hits), budget=budget, view=run.view)
         assert isinstance(answer, Packing)  # noqa: S101 - checked, or a promise of the built-in policy
@@ -281,7 +290,7 @@ class Recaller:
             side = fused[0]
             order = top_places(side, len(side.side), least=-1.0)
             where = np.flatnonzero(order == place)
-            why = {n: float(s[place]) for n, s in side.shares.items() if s[place] != 0}
+            why = side.why(place)
             score = float(side.scores[place])
             if not len(where):
                 return Explanation(
@@ -302,17 +311,21 @@ def replace_k(run: _Run, k: int) -> _Run:
 
 def names_status(query: Query) -> bool:
     """Whether the filter asks for records of another status than active."""
-    from stepwell.filters import names_field
-
     return names_field(query.where, "status")
 
 
 def _is_packing(answer: object, hits: Sequence[Hit]) -> bool:
+    """Whether it packs these hits only, with the records that were offered."""
+    if not isinstance(answer, Packing):
+        return False
     offered = {hit.record.id: hit.record for hit in hits}
-    return isinstance(answer, Packing) and all(
-        isinstance(b, Block) and isinstance(b.hit, Hit) and offered.get(b.hit.record.id) is b.hit.record
-        for b in answer.blocks
-    ) and all(isinstance(out, LeftOut) for out in answer.left_out)  # fmt: skip
+    shown = all(
+        isinstance(block, Block)
+        and isinstance(block.hit, Hit)
+        and offered.get(block.hit.record.id) is block.hit.record
+        for block in answer.blocks
+    )
+    return shown and all(isinstance(out, LeftOut) for out in answer.left_out)
 
 
 def _merged(hits: list[Hit], found: list[Hit]) -> list[Hit]:
@@ -328,7 +341,7 @@ def _merged(hits: list[Hit], found: list[Hit]) -> list[Hit]:
 
 
 def _sorted(hits: list[Hit]) -> bool:
-    return all(a.score >= b.score for a, b in zip(hits, hits[1:], strict=False))
+    return all(a.score >= b.score for a, b in pairwise(hits))
 
 
 def _absent(record: Record, query: Query) -> str:

@@ -12,15 +12,38 @@ from stepwell.errors import PluginFailed
 from stepwell.searching import ScopeView, Side
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Fused:
-    """The scores of one side, place by place, and what each channel gave to them."""
+    """The scores of one side, place by place, and the weighted answers that they are sums of."""
 
     side: Side
     scores: FloatArray
-    shares: dict[str, FloatArray]
-    spans: IntArray
+    parts: tuple[Candidates, ...]
     allowed: BoolArray | None
+
+    def why(self, place: int) -> dict[str, float]:
+        """What each channel gave to a place's score."""
+        shares: dict[str, float] = {}
+        for part in self.parts:
+            at = _at(part, place)
+            if at is not None and part.scores[at] != 0:
+                shares[part.channel] = shares.get(part.channel, 0.0) + float(part.scores[at])
+        return shares
+
+    def span(self, place: int) -> tuple[int, int] | None:
+        """The characters that the strongest channel found; None for the whole text."""
+        strongest, span = 0.0, (-1, -1)
+        for part in self.parts:
+            at = None if part.spans is None else _at(part, place)
+            if at is not None and part.spans is not None and part.scores[at] > strongest:
+                strongest = float(part.scores[at])
+                span = (int(part.spans[at][0]), int(part.spans[at][1]))
+        return span if span[0] >= 0 else None
+
+
+def _at(part: Candidates, place: int) -> int | None:
+    at = int(np.searchsorted(part.places, place))
+    return at if at < len(part.places) and part.places[at] == place else None
 
 
 def fuse(side: Side, answers: Sequence[Candidates], plan: Plan, allowed: BoolArray | None) -> Fused:
@@ -30,23 +53,16 @@ def fuse(side: Side, answers: Sequence[Candidates], plan: Plan, allowed: BoolArr
     is kept, so that a hit can say why.
     """
     total = np.zeros(len(side), np.float32)
-    shares: dict[str, FloatArray] = {}
-    spans = np.full((len(side), 2), -1, np.int64)
-    strongest = np.zeros(len(side), np.float32)
     weights = {a.channel: float(plan.weights.get(a.channel, 1.0)) for a in answers}
     scale = sum(w for w in weights.values() if w > 0) or 1.0
+    parts = []
     for a in answers:
         share = np.float32(weights[a.channel] / scale) * a.scores
         total[a.places] += share
-        dense = shares.setdefault(a.channel, np.zeros(len(side), np.float32))
-        dense[a.places] += share
-        if a.spans is not None:
-            better = share > strongest[a.places]
-            spans[a.places[better]] = a.spans[better]
-            strongest[a.places[better]] = share[better]
+        parts.append(Candidates(a.channel, a.places, share, a.spans))
     if side.seen is not None:
         total = np.where(side.seen, total, np.float32(0))
-    return Fused(side, np.clip(total, 0, 1), shares, spans, allowed)
+    return Fused(side, np.clip(total, 0, 1, out=total), tuple(parts), allowed)
 
 
 def top_places(fused: Fused, k: int, least: float = 0.0) -> IntArray:
@@ -81,10 +97,9 @@ def candidates_of(name: str, answer: object, side: Side, view: ScopeView) -> lis
     if not isinstance(answer, (list, tuple)):
         raise wrong
     if answer and all(isinstance(a, Candidates) for a in answer):
-        made = [a for a in answer if _sound(a, len(side))]
-        if len(made) != len(answer):
+        if not all(_sound(a, len(side)) for a in answer):
             raise wrong
-        return made
+        return [_ascending(a) for a in answer]
     places, scores = [], []
     for pair in answer:
         if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)):
@@ -106,18 +121,24 @@ def candidates_of(name: str, answer: object, side: Side, view: ScopeView) -> lis
 
 def _sound(c: Candidates, size: int) -> bool:
     places, scores = np.asarray(c.places), np.asarray(c.scores)
-    return (
-        isinstance(c.channel, str)
-        and places.ndim == 1
-        and places.shape == scores.shape
-        and places.dtype.kind in "iu"
-        and (not len(places) or (int(places.min()) >= 0 and int(places.max()) < size))
-        and _distinct(places)
-        and bool(np.isfinite(scores).all())
-        and (not len(scores) or (float(scores.min()) >= 0.0 and float(scores.max()) <= 1.0 + 1e-6))
-    )
+    spans = np.empty((len(places), 2), np.int64) if c.spans is None else np.asarray(c.spans)
+    if not isinstance(c.channel, str) or places.ndim != 1 or places.shape != scores.shape:
+        return False
+    if places.dtype.kind not in "iu" or spans.shape != (len(places), 2):
+        return False
+    if not len(places):
+        return True
+    within = int(places.min()) >= 0 and int(places.max()) < size
+    # Not a number is neither at least 0 nor at most 1.
+    return within and bool(scores.min() >= 0) and bool(scores.max() <= np.float32(1.000001))
 
 
-def _distinct(places: IntArray) -> bool:
-    # Ascending, as the view's own answers are: sorting 100,000 places costs more than the search.
-    return bool((np.diff(places) > 0).all()) or len(np.unique(places)) == len(places)
+def _ascending(c: Candidates) -> Candidates:
+    """The same answer by place, as the view's own are; of a place named twice the better score."""
+    places, scores = np.asarray(c.places, np.int64), np.asarray(c.scores, np.float32)
+    if bool((np.diff(places) > 0).all()):
+        return c
+    order = np.lexsort((-scores, places))
+    order = order[np.append(True, np.diff(places[order]) > 0)]
+    spans = None if c.spans is None else np.asarray(c.spans, np.int64)[order]
+    return Candidates(c.channel, places[order], scores[order], spans)

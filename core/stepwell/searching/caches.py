@@ -47,7 +47,8 @@ class ScopeCache:
     """
 
     def __init__(
-        self, flavour: Flavour, open_index: Callable[[IndexSpec], Index], words: str, vectors: str | None, dim: int
+        self, flavour: Flavour, open_index: Callable[[IndexSpec], Index], words: str,
+        vectors: str | None, dim: int,
     ) -> None:  # fmt: skip
         self.flavour = flavour
         self.stamp = -1
@@ -214,7 +215,7 @@ _UNITS = ("kid", "ref", "first", "last")
 def preceding(
     session: IntArray, ref: IntArray, first: IntArray, seen: BoolArray | None = None
 ) -> IntArray:
-    """The position of the unit before each one in its session; -1 for none. Only `seen` ones count."""
+    """The position of the unit before each one in its session; -1 for none; `seen` ones only."""
     before = np.full(len(ref), -1, np.int64)
     order = np.lexsort((first, ref, session))
     if seen is not None:
@@ -284,6 +285,11 @@ class Caches:
                 if oldest == used:
                     break
                 held -= self._held.pop(oldest).nbytes
+
+    def renew(self) -> None:
+        """Begin anew in a forked process, without touching the parent's locks."""
+        self._held = OrderedDict()
+        self._lock = threading.Lock()
 
     def drop(self, scope: int | None = None) -> None:
         """Drop the caches of one scope, or all of them."""

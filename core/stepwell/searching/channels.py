@@ -1,7 +1,7 @@
 """Every channel of the built-in search: a function from a question to a score for every place.
 
-Scores are in [0, 1]; a channel that has nothing to say gives zeros. What the functions are made of is
-in `stepwell.mechanisms.scoring`; what they weigh is the ranker's affair, not theirs.
+Scores are in [0, 1]; a channel that has nothing to say gives zeros. What the functions are made of
+is in `stepwell.mechanisms.scoring`; what they weigh is the ranker's affair, not theirs.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ class ScopeView:
         return None if seen is None or bool(seen.all()) else seen
 
     def _as_known(self, row: ScopeRow, known: datetime, episodes: bool) -> ScopeCache:
-        """A cache of its own, as the store was at an earlier time; what was forgotten stays gone."""
+        """A cache of its own, as the store was at an earlier time; what is forgotten stays gone."""
         limit = micros(known)
         self._overlay = self.reader.overlay(row, limit)
         kept = []
@@ -325,8 +325,8 @@ class ScopeView:
         return through
 
     def hits(
-        self, side: Side, places: Sequence[int], scores: Sequence[float], why: Sequence[dict[str, float]],
-        spans: Sequence[tuple[int, int] | None],
+        self, side: Side, places: Sequence[int], scores: Sequence[float],
+        why: Sequence[dict[str, float]], spans: Sequence[tuple[int, int] | None],
     ) -> list[Hit]:  # fmt: skip
         """Hits with the text as the store holds it now, fetched with the scope in the WHERE."""
         refs = [int(side.cache.refs[p]) for p in places]
@@ -369,7 +369,7 @@ class Side:
         return len(self.cache)
 
     def scores(self, channel: str, query: str) -> tuple[FloatArray, IntArray | None]:
-        """The score of every place in [0, 1], and the best unit of each where units were searched."""
+        """The score of every place in [0, 1], and the best unit of each if units were searched."""
         key = (channel, query)
         if key not in self._scored:
             compute = CHANNELS.get(channel)

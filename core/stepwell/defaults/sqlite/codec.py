@@ -13,8 +13,8 @@ from stepwell.models import EdgeKind, Kind, Origin, Record, Status
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 
-# Codes start at 2: SQLite stores 0 and 1 in no bytes at all, and a row of content that is blanked in
-# place must keep its length.
+# Codes start at 2: SQLite stores 0 and 1 in no bytes at all, and a row of content that is blanked
+# in place must keep its length.
 KINDS = tuple(Kind)
 ORIGINS = tuple(Origin)
 STATUSES = tuple(Status)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from stepwell.defaults.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from stepwell.errors import (
     NotAStore,
+    StoreClosed,
     StoreBusy,
     StoreDamaged,
     StoreError,
@@ -56,7 +57,7 @@ def meaning(error: sqlite3.Error, path: str) -> StoreError:
             if code & 0xFF in codes:
                 return kind(f"{path}: {words} ({name})")
     if "closed" in str(error):
-        return StoreError(f"{path}: the store was closed during the call")
+        return StoreClosed(f"{path}: the store was closed during the call")
     return StoreError(f"{path}: SQLite reports {name}; nothing was changed")
 
 
@@ -155,8 +156,8 @@ def _recognise(path: str) -> None:
                 raise NotAStore(f"{path}: another program's database; nothing was changed")
         elif version > VERSION:
             raise StoreTooNew(
-                f"{path}: written by a newer stepwell (schema {version}, this one knows {VERSION}); "
-                "upgrade stepwell to open it. Nothing was changed"
+                f"{path}: written by a newer stepwell (schema {version}, this one knows "
+                f"{VERSION}); upgrade stepwell to open it. Nothing was changed"
             )
     finally:
         probe.close()
@@ -191,7 +192,8 @@ def migrate(connection: sqlite3.Connection, path: str, *, read_only: bool) -> No
 # PRAGMA takes no bound values; these are built from constants of ours only.
 _STAMP = "PRAGMA application_id = 1400133484"
 _STEPS = ("PRAGMA user_version = 1",)
-assert int(_STAMP.rsplit("=", 1)[1]) == APPLICATION_ID and len(_STEPS) == VERSION  # noqa: S101 - of constants
+assert int(_STAMP.rsplit("=", 1)[1]) == APPLICATION_ID  # noqa: S101 - both are constants
+assert len(_STEPS) == VERSION  # noqa: S101 - both are constants
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

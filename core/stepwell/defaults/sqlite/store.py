@@ -15,11 +15,17 @@ from stepwell.defaults.sqlite.connection import MEMORY, connect, migrate, prepar
 from stepwell.defaults.sqlite.documents import delete, every, get, put
 from stepwell.defaults.sqlite.purging import Purger
 from stepwell.defaults.sqlite.reading import Reader
-from stepwell.errors import StoreClosed, StoreDamaged, StoreGone, StoreReadOnly
+from stepwell.errors import StoreClosed, StoreError, StoreDamaged, StoreGone, StoreReadOnly
 from stepwell.models import Problem
 
 # Connections that a forked child inherited. Closing one there could disturb the parent's file.
 _inherited: list[object] = []
+
+
+#: Idle connections that are kept for the next reader.
+_IDLE = 16
+#: How long closing waits for reads under way, in seconds.
+_LAST_READS = 10.0
 
 
 class _Open:
@@ -29,19 +35,21 @@ class _Open:
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.writer: sqlite3.Connection | None = None
-        self.local = threading.local()
-        self.readers: list[sqlite3.Connection] = []
+        self.idle: list[sqlite3.Connection] = []
+        self.reads = 0
+        self.gate = threading.Condition()
+        self.closed = False
         self.pending = False
 
 
 class SqliteStore:
     """A Store in one SQLite file, or in memory under the path ":memory:".
 
-    One connection writes (`BEGIN IMMEDIATE` always), and every thread reads through its own. A
-    store in memory has one connection, and calls take turns. Raises the StoreError family.
+    One connection writes (`BEGIN IMMEDIATE` always), and every read has one of its own. A store in
+    memory has one connection, and calls take turns. Raises the StoreError family.
     """
 
-    def __init__(self, path: str, *, read_only: bool = False, secret: bytes | None = None) -> None:
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.path = path if path == MEMORY else os.path.abspath(path)
         self.read_only = read_only
         self._closed = False
@@ -51,7 +59,7 @@ class SqliteStore:
             first = connect(self.path, read_only=read_only)
             try:
                 migrate(first, self.path, read_only=read_only)
-                self._secret = self._file_secret(first, secret)
+                self._secret = self._file_secret(first)
                 self._open.pending = self._is_erasing(first)
             except BaseException:
                 first.close()
@@ -59,10 +67,10 @@ class SqliteStore:
         self._open.writer = first
         self._identity = self._stat()
 
-    def _file_secret(self, db: sqlite3.Connection, given: bytes | None) -> bytes:
+    def _file_secret(self, db: sqlite3.Connection) -> bytes:
         row = db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
         if row is None and not self.read_only:
-            fresh = (given or secrets.token_bytes(32)).hex()
+            fresh = secrets.token_bytes(32).hex()
             db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (fresh,))
             row = db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
         try:
@@ -105,31 +113,54 @@ class SqliteStore:
             live.writer = connect(self.path, read_only=self.read_only)
         return live.writer
 
-    def _reader(self, live: _Open) -> sqlite3.Connection:
-        found: sqlite3.Connection | None = getattr(live.local, "reader", None)
-        if found is None:
-            found = live.local.reader = connect(self.path, read_only=True)
-            with live.lock:
-                live.readers.append(found)
-        return found
+    @contextlib.contextmanager
+    def _reader(self, live: _Open) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else reads through meanwhile, in a transaction of its own."""
+        with live.gate:
+            if live.closed:
+                raise StoreClosed(f"{self.path}: the store is closed")
+            live.reads += 1
+            db = live.idle.pop() if live.idle else None
+        try:
+            if db is None:
+                db = connect(self.path, read_only=True)
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+        finally:
+            with live.gate:
+                live.reads -= 1
+                keep = db is not None and not live.closed and len(live.idle) < _IDLE
+                if db is not None and keep:
+                    live.idle.append(db)
+                live.gate.notify_all()
+            if db is not None and not keep:
+                db.close()
 
     def close(self) -> None:
-        """Close every connection of this process. Twice is once."""
+        """Close every connection of this process, after the reads and writes under way."""
         if self._closed:
             return
         live = self._open
-        if live.pid == os.getpid():
-            with contextlib.suppress(StoreGone):
-                self.settle()
-            self._closed = True
-            with live.lock:
-                for reader in live.readers:
-                    reader.close()
-                if live.writer is not None:
-                    live.writer.close()
-        else:
+        if live.pid != os.getpid():
             _inherited.append(live)
+            self._closed = True
+            return
+        with contextlib.suppress(StoreError):
+            self.settle()
         self._closed = True
+        with live.gate:
+            live.closed = True
+            live.gate.wait_for(lambda: not live.reads, _LAST_READS)
+            for db in live.idle:
+                db.close()
+            live.idle.clear()
+        with live.lock:
+            if live.writer is not None:
+                live.writer.close()
 
     # transactions -----------------------------------------------------------------------------
 
@@ -141,17 +172,8 @@ class SqliteStore:
             with live.lock, typed_errors(self.path):
                 yield Reader(self._writer(live), self.path, self._secret)
             return
-        with typed_errors(self.path):
-            db = self._reader(live)
-            if db.in_transaction:  # a read within a read sees the same moment
-                yield Reader(db, self.path, self._secret)
-                return
-            db.execute("BEGIN")
-            try:
-                yield Reader(db, self.path, self._secret)
-            finally:
-                with contextlib.suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
+        with typed_errors(self.path), self._reader(live) as db:
+            yield Reader(db, self.path, self._secret)
 
     @contextlib.contextmanager
     def writing(self, now: datetime | None = None) -> Iterator[Purger]:
@@ -223,14 +245,8 @@ class SqliteStore:
         if self.path == MEMORY:
             with live.lock, typed_errors(self.path):
                 return list(problems(self._writer(live)))
-        with typed_errors(self.path):
-            db = self._reader(live)
-            db.execute("BEGIN")
-            try:
-                return list(problems(db))
-            finally:
-                with contextlib.suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
+        with typed_errors(self.path), self._reader(live) as db:
+            return list(problems(db))
 
     def compact(self) -> int:
         """Drop blanked rows and rebuild the file; how many rows went. Blocks writers meanwhile."""
@@ -252,26 +268,35 @@ class SqliteStore:
             live.pending = True
 
     def backup(self, target: str, progress: Callable[[int, int], None] | None = None) -> None:
-        """A consistent copy in another file, while others go on writing."""
-        live = self._live()
+        """A consistent copy in a new file, while others go on writing. StoreError if it exists."""
         destination = os.path.abspath(target)
-        os.close(os.open(destination, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with typed_errors(destination):
-            copy = connect(destination)
-            try:
-                source = self._writer(live) if self.path == MEMORY else self._reader(live)
-                source.backup(
-                    copy, pages=2048,
-                    progress=(lambda _s, left, total: progress(total - left, total)) if progress else None,
-                )  # fmt: skip
-            finally:
-                copy.close()
+        try:
+            os.close(os.open(destination, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except OSError as error:
+            raise StoreError(f"{destination}: cannot be created ({error.strerror})") from None
+        try:
+            with typed_errors(destination):
+                self._copy(destination, progress)
+        except BaseException:
+            os.unlink(destination)
+            raise
 
-    def interrupt(self) -> None:
-        """Stop what this store's connections are doing, from another thread."""
-        for db in (*self._open.readers, self._open.writer):
-            if db is not None:
-                db.interrupt()
+    def _copy(self, destination: str, progress: Callable[[int, int], None] | None) -> None:
+        def told(_status: int, left: int, total: int) -> None:
+            if progress is not None:
+                progress(total - left, total)
+
+        live = self._live()
+        copy = connect(destination)
+        try:
+            if self.path == MEMORY:
+                with live.lock:
+                    self._writer(live).backup(copy, pages=2048, progress=told)
+            else:
+                with self._reader(live) as source:
+                    source.backup(copy, pages=2048, progress=told)
+        finally:
+            copy.close()
 
 
 _SHORT = "PRAGMA busy_timeout = 200"
