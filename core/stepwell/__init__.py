@@ -10,8 +10,26 @@ with Memory.open("team.db") as memory:
 
 from __future__ import annotations
 
+from stepwell import errors
 from stepwell.aio import AsyncMemory, AsyncScope
-from stepwell.contracts import Candidates, Packing, Plan, Query, Rejected, Skip, View
+from stepwell.contracts import (
+    Block,
+    Candidates,
+    Clock,
+    Embedder,
+    Event,
+    Index,
+    IndexSpec,
+    LanguageModel,
+    Packing,
+    Plan,
+    Preset,
+    Query,
+    Rejected,
+    Skip,
+    Store,
+    View,
+)  # fmt: skip
 from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
 from stepwell.memory import Memory, Scope
@@ -26,6 +44,7 @@ from stepwell.models import (
     Hit,
     Key,
     Kind,
+    LeftOut,
     Level,
     Node,
     Origin,
@@ -36,15 +55,30 @@ from stepwell.models import (
     Slot,
     Status,
     Turn,
+    Usage,
 )  # fmt: skip
-from stepwell.plugins import Preset
+from stepwell.ops import (
+    Add,
+    Hide,
+    Link,
+    Merge,
+    Op,
+    Rekey,
+    Revise,
+    SetSlot,
+    SetState,
+    Supersede,
+    Unlink,
+)  # fmt: skip
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AsyncMemory", "AsyncScope", "Attachment", "Candidates", "Context", "Document", "Edge",
-    "EdgeKind", "ErasureReceipt", "Explanation", "Filter", "Hit", "Key", "Kind", "Level", "Memory",
-    "Node", "Origin", "Packing", "Plan", "Preset", "Query", "Recall", "Receipt", "Record",
-    "Rejected", "Report", "Scope", "Skip", "Slot", "Status", "Turn", "View", "__version__",
-    "hookimpl",
+    "Add", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Candidates", "Clock", "Context",
+    "Document", "Edge", "EdgeKind", "Embedder", "ErasureReceipt", "Event", "Explanation", "Filter",
+    "Hide", "Hit", "Index", "IndexSpec", "Key", "Kind", "LanguageModel", "LeftOut", "Level", "Link",
+    "Memory", "Merge", "Node", "Op", "Origin", "Packing", "Plan", "Preset", "Query", "Recall",
+    "Receipt", "Record", "Rejected", "Rekey", "Report", "Revise", "Scope", "SetSlot", "SetState",
+    "Skip", "Slot", "Status", "Store", "Supersede", "Turn", "Unlink", "Usage", "View",
+    "__version__", "errors", "hookimpl",
 ]  # fmt: skip

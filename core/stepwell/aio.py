@@ -113,7 +113,7 @@ class AsyncTask:
 
 
 class AsyncScope:
-    """See Scope. Every verb is a coroutine; `at`, `task` and `documents` are not and touch no file."""
+    """See Scope. Every verb is a coroutine; `at`, `task` and `documents` are plain: they touch no file."""
 
     def __init__(self, scope: Scope, pool: ThreadPoolExecutor) -> None:
         self._sync = scope

@@ -43,7 +43,7 @@ class Applied:
 
 
 class Committer:
-    """Applies ops to one store. `recompute` makes the keys of a record whose text changed."""
+    """Applies ops to one store."""
 
     def __init__(self, store: Store, plugins: Plugins, clock: Callable[[], datetime]) -> None:
         self.store = store
@@ -62,20 +62,19 @@ class Committer:
         *,
         task: int | None = None,
         strict: bool = False,
-        before: Callable[[StoreWriter], None] | None = None,
+        then: Callable[[StoreWriter, Sequence[str]], None] | None = None,
     ) -> Applied:
         """Apply ops in one transaction, after their precedence.
 
         An op that breaks a rule or meets another version is dropped with its reason; with `strict`
-        it raises and nothing is applied. `task` is the work item that is done with it.
+        it raises and nothing is applied. `task` is the work item that is done with it; `then` writes
+        something more in the same transaction, given the ids of the records that were made.
         """
         kept, beaten = precedence(ops)
         dropped = [(op, "another op about the same record comes first") for op in beaten]
         done: list[Op] = []
         ids: list[str] = []
         with self.store.writing(self.clock()) as writer:
-            if before is not None:
-                before(writer)
             for op in kept:
                 try:
                     made = _apply(writer, scope, op, self.clock())
@@ -86,6 +85,8 @@ class Committer:
                 else:
                     done.append(op)
                     ids.extend(made)
+            if then is not None:
+                then(writer, ids)
             if task is not None:
                 writer.done(scope, task)
         self.tell(done)
@@ -114,76 +115,104 @@ def ref_of(reader: StoreWriter, scope: ScopeRow, record_id: str) -> int:
     return ref
 
 
-def _state(reader: StoreWriter, scope: ScopeRow, record_id: str) -> tuple[int, Record]:
-    ref = ref_of(reader, scope, record_id)
-    loaded = reader.load(scope, [ref])
-    if not loaded:
-        raise UnknownRecord("this scope holds no record of that id")
-    return loaded[0]
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """What one op is applied to, and when. `said` is what the journal tells of every op."""
+
+    writer: StoreWriter
+    scope: ScopeRow
+    now: datetime
+    said: dict[str, Any]
+
+    def ref(self, record_id: str) -> int:
+        return ref_of(self.writer, self.scope, record_id)
+
+    def state(self, record_id: str) -> tuple[int, Record]:
+        """A record as it is now, and its ref. Raises UnknownRecord."""
+        loaded = self.writer.load(self.scope, [self.ref(record_id)])
+        if not loaded:
+            raise UnknownRecord("this scope holds no record of that id")
+        return loaded[0]
+
+    def change(self, op: Op, ref: int, **changes: Any) -> None:
+        """Change a record's state and tell the journal how it was before."""
+        before = self.writer.set_state(self.scope, ref, **changes)
+        self.tell(op, ref, before)
+
+    def tell(self, op: Op, ref: int, before: dict[str, Any] | None = None) -> None:
+        self.writer.journal_op(self.scope, op.name, ref, before=before, **self.said)
 
 
 def _apply(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime) -> list[str]:
     """Apply one op; the ids of the records it made."""
-    said: dict[str, Any] = {"who": op.who, "why": op.why, "evidence": op.evidence}
-    match op:
-        case Add():
-            return [_add(writer, scope, op.record, op.keys, op.sources, op.contains, now, said)]
-        case Revise():
-            ref, record = _state(writer, scope, op.id)
-            expect(op, record.version)
-            content = writer.new_text(scope, ref, op.text, None)
-            writer.blank_keys(scope, ref)
-            writer.add_keys(scope, ref, op.keys)
-            before = writer.set_state(scope, ref, content=content)
-            writer.journal_op(scope, "revise", ref, before=before, **said)
-            if not op.keys:
-                writer.enqueue(scope, "keys", ref, ref)
-        case Supersede():
-            _supersede(writer, scope, op, now, said)
-        case Merge():
-            refs = [_state(writer, scope, i) for i in op.ids]
-            if any(r.level == 0 and r.turn is not None for _, r in refs):
-                raise InvalidOp("turns never merge")
-            made = _add(writer, scope, op.record, op.keys, op.ids, False, now, said)
-            for ref, _ in refs:
-                before = writer.set_state(scope, ref, status=Status.HIDDEN)
-                writer.journal_op(scope, "merge", ref, before=before, **said)
-            return [made]
-        case Link():
-            _link(writer, scope, op, said)
-        case Unlink():
-            source, target = ref_of(writer, scope, op.source), ref_of(writer, scope, op.target)
-            if op.kind in (EdgeKind.DERIVED_FROM, EdgeKind.CONTAINS) and writer.origins(
-                scope, source
-            ) == [target]:
-                raise InvalidOp("a derived record keeps at least one source")
-            writer.unlink(scope, source, op.kind, target)
-            writer.journal_op(scope, "unlink", source, **said)
-        case Rekey():
-            ref, _ = _state(writer, scope, op.id)
-            writer.blank_keys(scope, ref, op.channel, op.space)
-            writer.add_keys(scope, ref, op.keys)
-            writer.journal_op(scope, "rekey", ref, **said)
-        case Hide():
-            ref, record = _state(writer, scope, op.id)
-            expect(op, record.version)
-            before = writer.set_state(scope, ref, status=Status.HIDDEN)
-            writer.journal_op(scope, "hide", ref, before=before, **said)
-        case SetState():
-            _set_state(writer, scope, op, said)
-        case SetSlot():
-            slot = Slot(name=op.slot, text=op.text, budget=op.budget, sources=op.sources)
-            writer.set_slot(scope, slot, op.who, op.why)
-        case _:
-            raise InvalidOp(f"{op.name} does not come in by this door")
-    return []
+    apply = _APPLY.get(type(op))
+    if apply is None:
+        raise InvalidOp(f"{op.name} does not come in by this door")
+    said = {"who": op.who, "why": op.why, "evidence": op.evidence}
+    made = apply(_Door(writer, scope, now, said), op)
+    return [] if made is None else [made]
 
 
-def _add(
-    writer: StoreWriter, scope: ScopeRow, record: Record, keys: Sequence[Key], sources: Sequence[str],
-    contains: bool, now: datetime, said: dict[str, Any],
-) -> str:  # fmt: skip
-    refs = [ref_of(writer, scope, source) for source in dict.fromkeys(sources)]
+def _add(door: _Door, op: Add) -> str:
+    return _append(door, op.record, op.keys, op.sources, contains=op.contains)
+
+
+def _revise(door: _Door, op: Revise) -> None:
+    writer, scope = door.writer, door.scope
+    ref, record = door.state(op.id)
+    expect(op, record.version)
+    content = writer.new_text(scope, ref, op.text, None)
+    writer.blank_keys(scope, ref)
+    writer.add_keys(scope, ref, op.keys)
+    door.change(op, ref, content=content)
+    if not op.keys:
+        writer.enqueue(scope, "keys", ref, ref)
+
+
+def _merge(door: _Door, op: Merge) -> str:
+    merged = [door.state(record_id) for record_id in op.ids]
+    if any(record.level == 0 and record.turn is not None for _, record in merged):
+        raise InvalidOp("turns never merge")
+    made = _append(door, op.record, op.keys, op.ids, contains=False)
+    for ref, _ in merged:
+        door.change(op, ref, status=Status.HIDDEN)
+    return made
+
+
+def _unlink(door: _Door, op: Unlink) -> None:
+    source, target = door.ref(op.source), door.ref(op.target)
+    if op.kind in (EdgeKind.DERIVED_FROM, EdgeKind.CONTAINS) and door.writer.origins(
+        door.scope, source
+    ) == [target]:
+        raise InvalidOp("a derived record keeps at least one source")
+    door.writer.unlink(door.scope, source, op.kind, target)
+    door.tell(op, source)
+
+
+def _rekey(door: _Door, op: Rekey) -> None:
+    ref, _ = door.state(op.id)
+    door.writer.blank_keys(door.scope, ref, op.channel, op.space)
+    door.writer.add_keys(door.scope, ref, op.keys)
+    door.tell(op, ref)
+
+
+def _hide(door: _Door, op: Hide) -> None:
+    ref, record = door.state(op.id)
+    expect(op, record.version)
+    door.change(op, ref, status=Status.HIDDEN)
+
+
+def _set_slot(door: _Door, op: SetSlot) -> None:
+    slot = Slot(name=op.slot, text=op.text, budget=op.budget, sources=op.sources)
+    door.writer.set_slot(door.scope, slot, op.who, op.why)
+
+
+def _append(
+    door: _Door, record: Record, keys: Sequence[Key], sources: Sequence[str], *, contains: bool
+) -> str:
+    """Append a derived record, with edges to its sources; its id."""
+    writer, scope, now = door.writer, door.scope, door.now
+    refs = [door.ref(source) for source in dict.fromkeys(sources)]
     if not refs:
         raise InvalidOp("a derived record needs the records it comes from")
     if not record.text:
@@ -196,30 +225,29 @@ def _add(
             scope.secret, now, record.kind, str(record.level), record.text, *sources, str(twin)
         )
     fresh = record.model_copy(update={"id": made, "scope": scope.path, "turn": None, "version": 1})
-    new = NewRecord(fresh, None, None, keys, **said)
+    new = NewRecord(fresh, None, None, keys, **door.said)
     writer.append(scope, [new])
     kind = EdgeKind.CONTAINS if contains else EdgeKind.DERIVED_FROM
     writer.link_all(scope, new.ref, kind, refs)
+    if not keys:
+        writer.enqueue(scope, "keys", new.ref, new.ref)
     return made
 
 
-def _supersede(
-    writer: StoreWriter, scope: ScopeRow, op: Supersede, now: datetime, said: dict[str, Any]
-) -> None:
-    newer, record = _state(writer, scope, op.id)
-    older, replaced = _state(writer, scope, op.replaces)
+def _supersede(door: _Door, op: Supersede) -> None:
+    newer, record = door.state(op.id)
+    older, replaced = door.state(op.replaces)
     if newer == older:
         raise InvalidOp("a record cannot supersede itself")
     expect(op, replaced.version)
-    until = record.valid_from or record.said_at or now
-    before = writer.set_state(scope, older, status=Status.SUPERSEDED, valid_to=until)
-    writer.link(scope, EdgeRow(newer, EdgeKind.SUPERSEDES, older, op.confidence))
-    writer.journal_op(scope, "supersede", older, before=before, **said)
+    until = record.valid_from or record.said_at or door.now
+    door.writer.link(door.scope, EdgeRow(newer, EdgeKind.SUPERSEDES, older, op.confidence))
+    door.change(op, older, status=Status.SUPERSEDED, valid_to=until)
 
 
-def _link(writer: StoreWriter, scope: ScopeRow, op: Link, said: dict[str, Any]) -> None:
-    edge = op.edge
-    source, target = ref_of(writer, scope, edge.source), ref_of(writer, scope, edge.target)
+def _link(door: _Door, op: Link) -> None:
+    writer, scope, edge = door.writer, door.scope, op.edge
+    source, target = door.ref(edge.source), door.ref(edge.target)
     if edge.kind is EdgeKind.CONTAINS:
         parents: dict[str, list[str]] = {}
         frontier = [source]
@@ -237,11 +265,12 @@ def _link(writer: StoreWriter, scope: ScopeRow, op: Link, said: dict[str, Any]) 
         if closes_cycle(plain, parents):
             raise InvalidOp("contains: a record cannot contain what it lies in")
     writer.link(scope, EdgeRow(source, edge.kind, target, edge.weight, edge.label, edge.sources))
-    writer.journal_op(scope, "link", source, **said)
+    door.tell(op, source)
 
 
-def _set_state(writer: StoreWriter, scope: ScopeRow, op: SetState, said: dict[str, Any]) -> None:
-    ref, record = _state(writer, scope, op.id)
+def _set_state(door: _Door, op: SetState) -> None:
+    writer, scope = door.writer, door.scope
+    ref, record = door.state(op.id)
     expect(op, record.version)
     changes: dict[str, Any] = {
         name: getattr(op, name)
@@ -252,10 +281,24 @@ def _set_state(writer: StoreWriter, scope: ScopeRow, op: SetState, said: dict[st
         merged = json.dumps({**record.payload, **op.payload}, ensure_ascii=False)
         changes["content"] = writer.new_text(scope, ref, None, merged)
     if changes:
-        before = writer.set_state(scope, ref, **changes)
-        writer.journal_op(scope, "set_state", ref, before=before, **said)
+        door.change(op, ref, **changes)
     if op.shown or op.used or op.success or op.failure or op.strength is not None:
         writer.credit(
             scope, ref, shown=op.shown, used=op.used, success=op.success, failure=op.failure,
             strength=op.strength,
         )  # fmt: skip
+
+
+#: What applies each kind of op; it returns the id of the record it made, if it made one.
+_APPLY: dict[type[Op], Callable[[_Door, Any], str | None]] = {
+    Add: _add,
+    Revise: _revise,
+    Supersede: _supersede,
+    Merge: _merge,
+    Link: _link,
+    Unlink: _unlink,
+    Rekey: _rekey,
+    Hide: _hide,
+    SetState: _set_state,
+    SetSlot: _set_slot,
+}

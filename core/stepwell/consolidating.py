@@ -8,11 +8,11 @@ time.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from stepwell.committing import Committer
-from stepwell.contracts import ScopeRow, Skip, StoreReader, Work
+from stepwell.contracts import ScopeRow, Skip, StoreReader, StoreWriter, Work
 from stepwell.errors import InvalidInput, PluginFailed
 from stepwell.filters import Filter
 from stepwell.models import Edge, EdgeKind, Key, Kind, Record, Report, Status
@@ -31,6 +31,10 @@ class Consolidator:
         self._committer = committer
         self._searcher = searcher
         self._plugins = plugins
+        self._kinds = {
+            "keys": self._keys, "segment": self._segment, "derive": self._derive,
+            "extract": self._extract,
+        }  # fmt: skip
 
     def consolidate(
         self, path: tuple[str, ...], budget: float | None = None, usage: Sequence[SetState] = ()
@@ -53,11 +57,10 @@ class Consolidator:
                 self._work(row, task, counts)
             if not finished:
                 break
-        if finished:
-            self._maintain(row, until, counts)
+        failed = self._maintain(row, until, counts) if finished else []
         with self._committer.store.reading() as reader:
             parked = [f"{w.kind}: {w.error}" for w in reader.work(row, _MANY, parked=True)]
-        return Report(counts, tuple(parked), finished=finished)
+        return Report(counts, (*parked, *failed), finished=finished)
 
     def _row(self, path: tuple[str, ...]) -> ScopeRow | None:
         with self._committer.store.reading() as reader:
@@ -76,19 +79,25 @@ class Consolidator:
                     writer.park(row, task.number, None)
 
     def _work(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
-        do = {"keys": self._keys, "segment": self._segment, "derive": self._derive}[task.kind]
+        do = self._kinds[task.kind]
         try:
             do(row, task, counts)
         except (PluginFailed, InvalidInput) as error:
             with self._committer.store.writing(self._committer.clock()) as writer:
                 writer.park(row, task.number, str(error))
 
-    def _done(self, row: ScopeRow, ops: Sequence[Op], task: Work, counts: dict[str, int]) -> None:
-        applied = self._committer.apply(row, ops, task=task.number)
-        for op in applied.kept:
-            counts[op.name] = counts.get(op.name, 0) + 1
-        if applied.dropped:
-            counts["dropped"] = counts.get("dropped", 0) + len(applied.dropped)
+    def _done(
+        self,
+        row: ScopeRow,
+        ops: Sequence[Op],
+        task: Work | None,
+        counts: dict[str, int],
+        then: Callable[[StoreWriter, Sequence[str]], None] | None = None,
+    ) -> None:
+        number = None if task is None else task.number
+        applied = self._committer.apply(row, ops, task=number, then=then)
+        for name in [op.name for op in applied.kept] + ["dropped"] * len(applied.dropped):
+            counts[name] = counts.get(name, 0) + 1
 
     # tasks ------------------------------------------------------------------------------------
 
@@ -127,10 +136,19 @@ class Consolidator:
         with self._searcher.view(row.path) as view:
             for session in self._sessions(view.reader, row, task):
                 ops += self._traces(view, row, session)
-        self._done(row, ops, task, counts)
-        for op in ops:
-            if isinstance(op, (Add, Revise)):
-                self._told(row, op, counts)
+        self._done(row, ops, task, counts, then=self._queue_extraction(row, ops))
+
+    def _queue_extraction(
+        self, row: ScopeRow, ops: Sequence[Op]
+    ) -> Callable[[StoreWriter, Sequence[str]], None]:
+        revised = [op.id for op in ops if isinstance(op, Revise)]
+        wanted = self._plugins.has("extract") or self._plugins.has("organize")
+
+        def then(writer: StoreWriter, made: Sequence[str]) -> None:
+            for ref in writer.find(row, [*made, *revised]).values() if wanted else ():
+                writer.enqueue(row, "extract", ref)
+
+        return then
 
     def _traces(self, view: ScopeView, row: ScopeRow, session: str) -> list[Op]:
         refs = view.reader.select(row, Filter(session=session, level=0), 0, _MANY)
@@ -180,34 +198,15 @@ class Consolidator:
         sources = tuple(m.id for m in members)
         return [Add(record=record, keys=keys, sources=sources, contains=True, who=_WHO)]
 
-    def _told(self, row: ScopeRow, op: Add | Revise, counts: dict[str, int]) -> None:
+    def _extract(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
         """What extracting, reconciling and organising policies make of a trace."""
-        if not (self._plugins.has("extract") or self._plugins.has("organize")):
-            return
+        settled: list[Op] = []
         with self._searcher.view(row.path) as view:
-            trace = self._find(view, row, op)
-            if trace is None:
-                return
-            ops = _ops(self._plugins.collect("extract", trace=trace, view=view))
-            settled: list[Op] = []
-            for candidate in ops:
-                settled += self._reconciled(candidate, view)
-            settled += _ops(self._plugins.collect("organize", record=trace, view=view))
-        applied = self._committer.apply(row, settled)
-        for kept in applied.kept:
-            counts[kept.name] = counts.get(kept.name, 0) + 1
-        if applied.dropped:
-            counts["dropped"] = counts.get("dropped", 0) + len(applied.dropped)
-
-    def _find(self, view: ScopeView, row: ScopeRow, op: Add | Revise) -> Record | None:
-        if isinstance(op, Revise):
-            return view.get(op.id)
-        member = view.reader.find(row, op.sources[:1]).get(op.sources[0])
-        for edge in [] if member is None else view.reader.edges(row, member, EdgeKind.CONTAINS):
-            for _, record in view.reader.load(row, [edge.source]):
-                if record.kind is Kind.TRACE and record.text == op.record.text:
-                    return record
-        return None
+            for _, trace in view.load([task.ref or 0]):
+                for candidate in _ops(self._plugins.collect("extract", trace=trace, view=view)):
+                    settled += self._reconciled(candidate, view)
+                settled += _ops(self._plugins.collect("organize", record=trace, view=view))
+        self._done(row, settled, task, counts)
 
     def _reconciled(self, candidate: Op, view: ScopeView) -> list[Op]:
         near: list[Record] = []
@@ -216,6 +215,9 @@ class Consolidator:
             if side is not None and len(side):
                 found = side.candidates(WORDS, candidate.record.text, 10)
                 near = [r for _, r in view.load([int(side.cache.refs[p]) for p in found.places])]
+            fresh = candidate.record
+            if any(r.kind == fresh.kind and r.text == fresh.text for r in near):
+                return []  # a trace that grew is read again; what is there already stays as it is
         answer, name = self._plugins.first(
             "reconcile", candidate=candidate, neighbours=tuple(near), view=view
         )
@@ -237,24 +239,30 @@ class Consolidator:
                     ops = self._trace(view, row, left, members)
         self._done(row, ops, task, counts)
 
-    def _maintain(self, row: ScopeRow, until: float | None, counts: dict[str, int]) -> None:
+    def _maintain(self, row: ScopeRow, until: float | None, counts: dict[str, int]) -> list[str]:
+        """What maintaining policies propose; what failed."""
         if not self._plugins.has("maintain"):
-            return
+            return []
         left = None if until is None else max(0.0, until - time.monotonic())
+        ops: list[Op] = []
+        failed: list[str] = []
         with self._searcher.view(row.path) as view:
-            ops = _ops(
-                self._plugins.collect("maintain", trigger="consolidate", budget=left, view=view)
-            )
-        applied = self._committer.apply(row, ops)
-        for op in applied.kept:
-            counts[op.name] = counts.get(op.name, 0) + 1
+            for answer in self._plugins.collect(
+                "maintain", trigger="consolidate", budget=left, view=view
+            ):
+                try:
+                    ops += _ops([answer])
+                except (PluginFailed, InvalidInput) as error:
+                    failed.append(f"maintain: {error}")
+        self._done(row, ops, None, counts)
+        return failed
 
 
 def heading(members: Sequence[Record]) -> str:
     """What a trace is, in words that are sure: its session, speakers, length and days."""
     actors = sorted({m.actor for m in members if m.actor})
     days = sorted({m.said_at.date().isoformat() for m in members if m.said_at})
-    parts = [f"{members[0].session}: {len(members)} turns"]
+    parts = [f"{members[0].session}: {len(members)} turn{'s' if len(members) > 1 else ''}"]
     if actors:
         parts.append("by " + ", ".join(actors[:8]))
     if days:

@@ -176,7 +176,8 @@ def touches(op: Op) -> tuple[str, ...]:
     """The ids of the records that an op changes."""
     match op:
         case Add():
-            return (op.record.id,)
+            # Without an id it is nobody yet, and competes with nobody.
+            return (op.record.id,) if op.record.id else ()
         case Supersede():
             return (op.replaces,)
         case Merge():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from stepwell.defaults.policies import WORDS_SPACE, Fallback
+from stepwell.defaults.policies import POLICIES, WORDS_SPACE, Fallback
 from stepwell.defaults.presets import DEFAULT_PRESET, Indexes, Presets, Sqlite
 
 BUILTINS: tuple[tuple[str, object], ...] = (
     ("sqlite", Sqlite()),
     ("indexes", Indexes()),
     ("presets", Presets()),
+    # The policies by name, for presets of others to name in their lists.
+    *((policy.name, policy) for policy in POLICIES),
 )
 FALLBACK = Fallback()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
 from stepwell.hookspecs import hookimpl
+from stepwell.mechanisms import scoring
 from stepwell.mechanisms.packing import pack_flat
 from stepwell.mechanisms.passages import passages
 from stepwell.mechanisms.words import terms
@@ -15,11 +16,8 @@ from stepwell.models import Hit, Key, Record
 #: What made the keys of words. Another tokenizer needs another name.
 WORDS_SPACE = "words/1"
 
-#: What each channel counts for: round figures, the same for every data set.
-WEIGHTS: Mapping[str, float] = {
-    "window": 1.0, "words": 0.3, "vectors": 0.8, "session": 0.3, "following": 0.2, "speaker": 0.3,
-    "time": 0.4,
-}  # fmt: skip
+#: What each channel counts for: see scoring.WEIGHTS for the words. A vector is one more witness.
+WEIGHTS: Mapping[str, float] = {**scoring.WEIGHTS, "vectors": 0.8}
 
 
 class WordKeys:
@@ -146,3 +144,14 @@ class Fallback:
     def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:
         """As FlatPacker."""
         return pack_flat(hits, budget, arrival=view.place)
+
+
+#: The built-in policies under their names, with their usual parameters.
+POLICIES: tuple[WordKeys | VectorKeys | Sessions | Ranker | Channel | FlatPacker, ...] = (
+    WordKeys(),
+    VectorKeys(),
+    Sessions(),
+    Ranker(),
+    *(Channel(name) for name in (*WEIGHTS, "order")),
+    FlatPacker(),
+)

@@ -35,7 +35,7 @@ class VectorIndex:
         """Really delete; unknown ids are ignored."""
         known = self._ids.intersection(ids.tolist())
         if known:
-            self._index.remove_ids(np.array(sorted(known), np.int64))
+            self._index.remove_ids(faiss.IDSelectorBatch(np.array(sorted(known), np.int64)))
             self._ids -= known
 
     def search(self, body: npt.NDArray[Any], limit: int) -> tuple[IntArray, FloatArray]:

@@ -1,35 +1,52 @@
 """Scores for the units of one scope: pure functions over arrays, no store and no plugin in sight.
 
 A *unit* is one key of the words channel: a short turn as a whole, or a passage of a long one. Units
-have positions 0 … n-1; every array here lines up with them. Each *feature* is one float32 per unit
-in [0, 1], and all zero when it has no evidence; `fuse` makes one score of them.
+have positions 0 … n-1; every array here lines up with them. A *feature* is one float32 per unit in
+[0, 1], and all zero when it has no evidence; `fuse` makes one score of several.
 
 Units that must not be seen are left out through `seen`: they take no part in any count, length,
-window or group. `previous` must then skip them (`preceding` units are the visible ones), and None,
-the usual case, costs nothing.
+window or group. `previous` must then skip them too. Without a mask (None) nothing is paid for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from stepwell.mechanisms.words import TIME_TERMS, asks_when
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 TermArray = npt.NDArray[np.uint64]
 
-#: BM25 of a unit by itself (Robertson & Zaragoza 2009, in Lucene's form).
+#: What each feature counts for. Round figures, the same for every kind of data, chosen on meetings,
+#: chat streams, agents' logs and assistants' sessions; within ±50 % of each the results are level.
+WEIGHTS: Final[Mapping[str, float]] = {
+    "window": 1.0,  # carries most: the answer stands beside the question's words, not among them
+    "words": 0.3,  # which of a window's units it is
+    "stretch": 0.4,  # a topic lasts: finds the many turns of one
+    "session": 0.3,
+    "speaker": 0.25,
+    "time": 0.3,
+    "length": 0.15,
+    "when": 0.15,
+}
+#: BM25's constants (Robertson & Zaragoza 2009, in Lucene's form). They hardly matter here.
 K1: Final = 1.2
 B: Final = 0.75
-#: What the words of the one or two units before count for in a window.
-WINDOW: Final = (1.0, 1.0)
-#: Cells of the (words, units) table that is worked on at once: what fits a cache, not a memory.
-_CELLS: Final = 1 << 21
+#: What the words of units nearby count for in a window: one and two before, one and two after.
+BEFORE: Final = (0.6, 0.4)
+AFTER: Final = (0.4, 0.2)
+#: From so many terms on a unit is long enough to say something.
+TELLING: Final = 25
+#: Cells of the (words, units) table that is worked on at once: what a processor's cache holds.
+_CELLS: Final = 1 << 17
+_NONE: Final = np.empty(0, np.int64)
 
 
 class Postings(Protocol):
@@ -45,18 +62,21 @@ class Postings(Protocol):
 class Matches:
     """Where the words of a question occur: one entry for each word and unit that holds it.
 
-    `weight` (m,) is how often each distinct word stands in the question; `word`, `position` and
-    `count` (e,) are parallel, sorted by word and then position. `units` is how many units there
-    are, `visible` how many of them take part, `seen` which.
+    `weight` and `idf` (m,) are of the distinct words found, `weight` being how often the question
+    has them; `word`, `position` and `count` (e,) are parallel, sorted by word, then position.
+    `full` is what a unit would score that had nothing but all the words of the question, words that
+    are nowhere included; `visible` how many units take part.
     """
 
     weight: FloatArray
+    idf: FloatArray
     word: IntArray
     position: IntArray
     count: FloatArray
     lengths: FloatArray
     units: int
     visible: int
+    full: float
     seen: BoolArray | None = None
 
 
@@ -80,67 +100,127 @@ def match(index: Postings, terms: TermArray, seen: BoolArray | None = None) -> M
     if seen is not None:
         lengths *= seen
         visible = int(np.count_nonzero(seen))
-    sizes = [len(positions) for positions, _ in found]
+    sizes = np.array([len(positions) for positions, _ in found], np.int64)
+    weight = np.array(weights, np.float32)
+    idf = _idf(sizes, visible)
+    nowhere = len(terms) - sum(weights)
     return Matches(
-        weight=np.array(weights, np.float32),
+        weight=weight,
+        idf=idf,
         word=np.repeat(np.arange(len(found)), sizes),
         position=np.concatenate([p for p, _ in found]).astype(np.int64) if found else _NONE,
         count=np.concatenate([c for _, c in found]) if found else _NONE.astype(np.float32),
         lengths=lengths,
         units=units,
         visible=visible,
+        full=float(weight @ idf) + nowhere * float(_idf(np.zeros(1, np.int64), visible)[0]),
         seen=seen,
     )
 
 
-_NONE: Final = np.empty(0, np.int64)
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Who stands how far from whom in its session: positions (n,), -1 for none; see `lines`.
+
+    `before` and `after` are 1, 2 and 4 units away.
+    """
+
+    before: tuple[IntArray, IntArray, IntArray]
+    after: tuple[IntArray, IntArray, IntArray]
+
+
+def lines(previous: IntArray) -> Lines:
+    """Lines of units, from each one's preceding unit. Worth keeping while the units stay."""
+    return Lines(_doubled(previous), _doubled(following(previous)))
+
+
+def following(previous: IntArray) -> IntArray:
+    """The position of the unit after each one in its session; -1 for none."""
+    after = np.full(len(previous), -1, np.int64)
+    has = np.flatnonzero(previous >= 0)
+    after[previous[has]] = has
+    return after
+
+
+def _doubled(step: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    two = np.append(step, -1)[step]
+    return step, two, np.append(two, -1)[two]
+
+
+def lexical(found: Matches, around: Lines, session: IntArray) -> dict[str, FloatArray]:
+    """The features "words", "window", "stretch" and "session".
+
+    Each is relative to its best unit, so that the weights mean the same for short and for long
+    questions, and then all are scaled by how well the best window fits: where hardly a word of the
+    question occurs, what is known besides the words decides.
+    """
+    words = bm25(found)
+    windows = bm25_windows(found, around)
+    fit = strength(found, windows)
+    return {
+        "words": relative(words, fit),
+        "window": relative(windows, fit),
+        "stretch": relative(stretch(words, around), fit),
+        "session": relative(bm25_groups(found, session), fit),
+    }
+
+
+def strength(found: Matches, scores: FloatArray) -> float:
+    """How well the best of raw scores fits the question, in [0, 1]; 0 for nothing at all."""
+    return min(1.0, float(scores.max(initial=0.0)) / found.full) ** 0.5 if found.full else 0.0
+
+
+def relative(scores: FloatArray, most: float = 1.0) -> FloatArray:
+    """Scores divided by the best of them, times `most`; all zero if there is none above zero."""
+    best = float(scores.max(initial=0.0))
+    return scores * np.float32(most / best) if best > 0 else np.zeros_like(scores)
 
 
 def bm25(found: Matches, k1: float = K1, b: float = B) -> FloatArray:
-    """BM25 of each unit, raw: at most the sum of `weight * idf` over the words of the question."""
+    """BM25 of each unit by itself, raw: at most `found.full`."""
     if not len(found.word):
         return np.zeros(found.units, np.float32)
-    idf = found.weight * _idf(np.bincount(found.word, minlength=len(found.weight)), found.visible)
     norm = _norm(found.lengths, found.visible, k1, b)
-    share = idf[found.word] * found.count / (found.count + norm[found.position])
+    share = found.count / (found.count + norm[found.position])
+    share *= (found.weight * found.idf)[found.word]
     return np.bincount(found.position, share, found.units).astype(np.float32)
 
 
 def bm25_windows(
     found: Matches,
-    previous: IntArray,
-    weights: tuple[float, ...] = WINDOW,
+    previous: Lines | IntArray,
+    before: tuple[float, float] = BEFORE,
+    after: tuple[float, float] = AFTER,
     k1: float = K1,
     b: float = B,
 ) -> FloatArray:
-    """BM25 of each unit read together with the units before it, raw.
+    """BM25 of each unit read together with the two units before and the two after it, raw.
 
-    `previous` (n,) is the position of the unit before in the same session, -1 for none; the i-th of
-    `weights` is what a word of the i-th unit before counts. All statistics are those of windows. No
-    second index: a window's counts are sums of its units' counts.
+    `previous` is, or is made from, the position of the unit before in the same session, -1 for
+    none; `before` and `after` say what a word there counts. All statistics are those of windows.
+    There is no second index: a window's counts are weighted sums of its units' counts.
     """
-    units = found.units
-    total = np.zeros(units, np.float32)
+    total = np.zeros(found.units, np.float32)
     if not len(found.word):
         return total
-    back = _steps(previous, len(weights))
-    # One column more, always zero, is where the -1 of `previous` points.
-    lengths = _spread(np.append(found.lengths, np.float32(0))[None, :], back, weights)[0]
+    around = previous if isinstance(previous, Lines) else lines(previous)
+    steps = (*zip(around.before, before, strict=False), *zip(around.after, after, strict=False))
+    # One column more, always zero, is where the -1 of "none" points.
+    lengths = _spread(np.append(found.lengths, np.float32(0))[None, :], steps)[0]
     if found.seen is not None:
         lengths *= found.seen
     norm = _norm(lengths, found.visible, k1, b)
-    rows = max(1, _CELLS // (units + 1))
-    words = len(found.weight)
-    for first in range(0, words, rows):
-        last = min(first + rows, words)
+    rows = max(1, _CELLS // (found.units + 1))
+    for first in range(0, len(found.weight), rows):
+        last = min(first + rows, len(found.weight))
         begin, end = np.searchsorted(found.word, [first, last])
-        table = np.zeros((last - first, units + 1), np.float32)
+        table = np.zeros((last - first, found.units + 1), np.float32)
         table[found.word[begin:end] - first, found.position[begin:end]] = found.count[begin:end]
-        counts = _spread(table, back, weights)
+        counts = _spread(table, steps)
         if found.seen is not None:
             counts *= found.seen
         idf = found.weight[first:last] * _idf(np.count_nonzero(counts, axis=1), found.visible)
-        np.divide(counts, counts + norm, out=counts)
+        counts /= counts + norm
         total += idf @ counts
     return total
 
@@ -148,23 +228,43 @@ def bm25_windows(
 def bm25_groups(found: Matches, group: IntArray, k1: float = K1, b: float = B) -> FloatArray:
     """BM25 of each unit's group (its session, say) read as one text, raw, one score per unit.
 
-    `group` (n,) are small codes; units of a negative code belong to no group and get 0.
+    `group` (n,) are small codes; units of a negative code belong to no group and get 0, and so does
+    everybody where there is but one group.
     """
     groups = int(group.max(initial=-1)) + 1
-    member = group >= 0 if found.seen is None else (group >= 0) & found.seen
     if groups < 2 or not len(found.word):
         return np.zeros(found.units, np.float32)
+    member = group >= 0 if found.seen is None else (group >= 0) & found.seen
     code = np.where(member, group, groups)  # outsiders share a column that nobody reads
-    words = len(found.weight)
+    held = np.bincount(code, minlength=groups + 1)[:groups] > 0
+    many = int(np.count_nonzero(held))
+    if many < 2:
+        return np.zeros(found.units, np.float32)
     cell = found.word * (groups + 1) + code[found.position]
-    table = np.bincount(cell, found.count, words * (groups + 1)).astype(np.float32)
-    counts = table.reshape(words, groups + 1)[:, :groups]
+    table = np.bincount(cell, found.count, len(found.weight) * (groups + 1)).astype(np.float32)
+    counts = table.reshape(-1, groups + 1)[:, :groups]
     lengths = np.bincount(code, found.lengths, groups + 1)[:groups].astype(np.float32)
-    held = int(np.count_nonzero(np.bincount(code, member, groups + 1)[:groups]))
-    idf = found.weight * _idf(np.count_nonzero(counts, axis=1), held)
-    with np.errstate(invalid="ignore"):
-        share = np.nan_to_num(counts / (counts + _norm(lengths, held, k1, b)))
-    return np.append(idf @ share, np.float32(0))[code].astype(np.float32)
+    norm = _norm(lengths, many, k1, b)
+    norm[~held] = 1  # nobody's group: no division by zero
+    idf = found.weight * _idf(np.count_nonzero(counts, axis=1), many)
+    scores = idf @ (counts / (counts + norm))
+    return np.append(scores, np.float32(0))[code].astype(np.float32)
+
+
+def stretch(scores: FloatArray, around: Lines) -> FloatArray:
+    """The mean of the scores of a unit and of the eight before and after it; none count as 0."""
+    total = scores.copy()
+    for one, two, four in (around.before, around.after):
+        run = scores
+        for step in (one, two, four):
+            run = run + np.append(run, np.float32(0))[step]
+        total += np.append(run, np.float32(0))[one]
+    return total / np.float32(17)
+
+
+def neighbours(scores: FloatArray, toward: IntArray) -> FloatArray:
+    """The score of the unit that `toward` (`previous`, or `following` of it) points at, else 0."""
+    return np.append(scores, np.float32(0))[toward]
 
 
 def _idf(holders: npt.NDArray[np.intp], units: int) -> FloatArray:
@@ -176,44 +276,44 @@ def _norm(lengths: FloatArray, units: int, k1: float, b: float) -> FloatArray:
     return np.float32(k1 * (1 - b)) + np.float32(k1 * b / mean if mean else 0) * lengths
 
 
-def _steps(previous: IntArray, steps: int) -> list[IntArray]:
-    """The positions one, two, … units before; -1 for none."""
-    padded = np.append(previous, -1)
-    back = [previous]
-    while len(back) < steps:
-        back.append(padded[back[-1]])
-    return back[:steps]
-
-
-def _spread(table: FloatArray, back: list[IntArray], weights: tuple[float, ...]) -> FloatArray:
-    """Each column of `table` (its last one, all zero, apart) with its weighted columns before."""
+def _spread(table: FloatArray, steps: Sequence[tuple[IntArray, float]]) -> FloatArray:
+    """Each column of `table`, but for the last one, with its weighted neighbours added."""
     out = table[:, :-1].copy()
-    for positions, weight in zip(back, weights, strict=True):
-        step = np.take(table, positions, axis=1, mode="wrap")
-        out += step if weight == 1 else np.float32(weight) * step
+    for positions, weight in steps:
+        # "wrap" lets -1 mean the last column, and saves a pass that looks for other mistakes.
+        beside = np.take(table, positions, axis=1, mode="wrap")
+        beside *= np.float32(weight)
+        out += beside
     return out
 
 
-def following(previous: IntArray) -> IntArray:
-    """The position of the unit after each one in its session; -1 for none."""
-    after = np.full(len(previous), -1, np.int64)
-    has = np.flatnonzero(previous >= 0)
-    after[previous[has]] = has
-    return after
+def by_actor(scores: FloatArray, actor: IntArray) -> FloatArray:
+    """The feature "speaker": scores of actors (see words.Actors), unit by unit.
+
+    `actor` (n,) are places in `scores`; a negative one is unknown and gets 0.
+    """
+    return np.append(scores, np.float32(0))[np.where(actor < 0, len(scores), actor)]
 
 
-def neighbours(scores: FloatArray, toward: IntArray) -> FloatArray:
-    """The score of the unit that `toward` (`previous`, or `following` of it) points at, else 0."""
-    return np.append(scores, np.float32(0))[toward]
+def telling(lengths: npt.NDArray[np.int32], evidence: FloatArray) -> FloatArray:
+    """The feature "length": 1 from 25 terms on, less the shorter, 0 where there is no evidence."""
+    grown = np.log1p(np.minimum(lengths, TELLING).astype(np.float32)) / np.float32(
+        np.log1p(TELLING)
+    )
+    return np.where(evidence > 0, grown, np.float32(0)).astype(np.float32)
 
 
-def relative(scores: FloatArray) -> FloatArray:
-    """Scores divided by the best of them: [0, 1], all zero if there is none above zero."""
-    best = float(scores.max(initial=0.0))
-    return scores / np.float32(best) if best > 0 else np.zeros_like(scores)
+def dated(index: Postings, question: str, evidence: FloatArray) -> FloatArray:
+    """The feature "when": 1 for what has a word of time in it, if the question asks for a time."""
+    has = np.zeros(len(evidence), np.float32)
+    if asks_when(question):
+        for term in TIME_TERMS:
+            has[index.postings(term)[0]] = 1
+        has[evidence <= 0] = 0
+    return has
 
 
-def fuse(features: Mapping[str, FloatArray], weights: Mapping[str, float]) -> FloatArray:
+def fuse(features: Mapping[str, FloatArray], weights: Mapping[str, float] = WEIGHTS) -> FloatArray:
     """One score in [0, 1] per unit: the weighted sum, over what it could be at most.
 
     A feature without a weight counts nothing; negative weights take away, never below 0.
@@ -230,18 +330,14 @@ def fuse(features: Mapping[str, FloatArray], weights: Mapping[str, float]) -> Fl
 
 
 def by_record(scores: FloatArray, record: IntArray, records: int) -> tuple[FloatArray, IntArray]:
-    """The best score of each record's units (records,), and the first unit that has it, else -1.
+    """The best score of each record's units (records,), and the first unit that has it.
 
-    A record without units, or whose units score 0, gets 0; in the first case its unit is -1.
+    A record without units gets 0 and the unit -1.
     """
+    if len(record) == records and bool((record == np.arange(records)).all()):
+        return scores.astype(np.float32), np.arange(records)
     best = np.zeros(records, np.float32)
     unit = np.full(records, -1, np.int64)
-    if (
-        len(record) == records
-        and bool((np.diff(record) == 1).all())
-        and (not records or record[0] == 0)
-    ):
-        return scores.astype(np.float32), np.arange(records)
     np.maximum.at(best, record, scores)
     hit = np.flatnonzero(scores >= best[record])[::-1]
     unit[record[hit]] = hit  # of equals the last one written stays: the first, read backwards
@@ -250,9 +346,9 @@ def by_record(scores: FloatArray, record: IntArray, records: int) -> tuple[Float
 
 def top(scores: FloatArray, limit: int) -> IntArray:
     """The positions of the best scores above zero, at most `limit`, best first, ties ascending."""
-    if limit <= 0:
-        return _NONE
     candidates = np.flatnonzero(scores > 0)
+    if limit <= 0 or not len(candidates):
+        return _NONE
     if len(candidates) > limit:
         held = scores[candidates]
         least = np.partition(held, len(held) - limit)[len(held) - limit]

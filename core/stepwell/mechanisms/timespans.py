@@ -8,9 +8,15 @@ in UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+#: "Unknown" among times in microseconds.
+NEVER: Final = np.iinfo(np.int64).min
 
 Span = tuple[datetime, datetime]
 
@@ -67,6 +73,34 @@ def recurring(query: str) -> list[tuple[int, int | None]]:
             day = match.groupdict().get("day")
             found.append((_month(match["month"]), int(day) if day else None))
     return found
+
+
+def within(
+    said: npt.NDArray[np.int64],
+    spans: Sequence[Span],
+    months: Sequence[tuple[int, int | None]] = (),
+) -> npt.NDArray[np.float32]:
+    """1 for what was said in one of the times named, else 0: the feature "time" of units, (n,).
+
+    `said` is in microseconds since 1970, NEVER where unknown; `spans` are those of `timespans`,
+    `months` those of `recurring`, of any year, in UTC.
+    """
+    inside = np.zeros(len(said), np.bool_)
+    for begin, end in spans:
+        inside |= (said >= _micros(begin)) & (said < _micros(end))
+    if months:
+        days = said.astype("datetime64[us]").astype("datetime64[D]")
+        firsts = days.astype("datetime64[M]")
+        month = firsts.astype(np.int64) % 12 + 1
+        of_month = (days - firsts.astype("datetime64[D]")).astype(np.int64) + 1
+        for which, day in months:
+            inside |= (month == which) if day is None else (month == which) & (of_month == day)
+    inside &= said != NEVER
+    return inside.astype(np.float32)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 Reader = Callable[[re.Match[str], datetime], Span]

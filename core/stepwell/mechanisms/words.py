@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Final
@@ -38,6 +39,30 @@ STOP_WORDS: Final = frozenset(
     doesn hasn haven hadn couldn wouldn shouldn won n
     """.split()  # noqa: SIM905  # a list of words is read as words
 )
+
+#: Words by which something is asked for: in a question they tell nothing of what is looked for.
+ASKING_WORDS: Final = frozenset(
+    """
+    summarize summary summarise discuss discussed discussion mention mentioned mentioning say said
+    says saying talk talked talking tell told think thought thinks opinion describe explain remember
+    remind please
+    """.split()  # noqa: SIM905  # … as above
+)
+_TIME_WORDS: Final = """
+    yesterday today tomorrow tonight ago recently last next day week weekend month year monday
+    tuesday wednesday thursday friday saturday sunday january february april june july august
+    september october november december
+    """.split()  # noqa: SIM905  # … as above
+_WHEN = re.compile(
+    r"\b(?:when|how (?:long|old|often|recently)|how many (?:days|weeks|months|years)"
+    r"|(?:what|which) (?:date|day|month|year|time))\b",
+    re.IGNORECASE,
+)
+#: Names of roles. They are not named by the word (there are user stories and tool boxes); who is
+#: asking, by pronoun.
+_SELF: Final = frozenset({"user", "human", "customer"})
+_ROLES: Final = _SELF | {"assistant", "ai", "bot", "agent", "system", "tool", "model"}
+_PRONOUN = re.compile(r"\b(?:I|i|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself)\b")
 
 # Marks that stand inside words without being letters: accents, and the vowel signs of scripts from
 # Arabic to Khmer. Letters and digits of every script, and "_", are `\w`.
@@ -74,6 +99,21 @@ def terms(text: str) -> TermArray:
     return np.frombuffer(packed, "<u8").astype(np.uint64, copy=False)
 
 
+def question_terms(question: str) -> TermArray:
+    """The terms of a question without those that only ask ("Can you summarize what was said …").
+
+    All of them, where nothing else is left; shape (n,).
+    """
+    asked = terms(question)
+    kept = asked[~np.isin(asked, _ASKING_TERMS)]
+    return kept if len(kept) else asked
+
+
+def asks_when(question: str) -> bool:
+    """Whether the answer is likely to be a time."""
+    return _WHEN.search(question) is not None
+
+
 def words(text: str) -> list[str]:
     """The stems that `terms` hashes, in the same order: for explanations."""
     return [stem for surface in _SURFACE.findall(text) for stem in _stems(surface)]
@@ -86,12 +126,12 @@ def term(stem: str) -> int:
 
 def name_words(name: str) -> list[str]:
     """The casefolded, unstemmed words of a name, identifiers in parts; stop words stay ("Will")."""
-    return [
-        part.casefold()
-        for surface in _SURFACE.findall(name)
-        for part in _HUMP.split(_CLITIC.sub("", _fold(surface)))
-        if part
-    ]
+    return [part.casefold() for part in _name_parts(name)]
+
+
+def _name_parts(name: str) -> list[str]:
+    surfaces = map(_fold, _SURFACE.findall(name))
+    return [part for word in surfaces for part in _HUMP.split(_CLITIC.sub("", word)) if part]
 
 
 def name_terms(name: str) -> TermArray:
@@ -103,6 +143,48 @@ def name_terms(name: str) -> TermArray:
 def forget_words() -> None:
     """Empty the cache, which holds words in plain: called after somebody's data was forgotten."""
     _TERMS.clear()
+
+
+class Actors:
+    """Which of several actors a question means. `names[i]` is the name of actor i, None if unknown.
+
+    Where some are not to be seen, make one of the names of the others, with None in their place.
+    """
+
+    def __init__(self, names: Sequence[str | None]) -> None:
+        self._size = len(names)
+        self._known = sum(name is not None for name in names)
+        self._names: list[frozenset[str]] = []
+        self._holders: dict[str, list[int]] = {}
+        for i, name in enumerate(names):
+            parts = frozenset(name_words(name or ""))
+            # A role within a name is a word like any other: the agent "Travel Agent".
+            self._names.append(parts if parts - _ROLES else parts & _SELF)
+            for word in self._names[i]:
+                self._holders.setdefault(word, []).append(i)
+
+    def named(self, question: str) -> npt.NDArray[np.float32]:
+        """How much of each name is in a question, (names,) in [0, 1]; shared words count less.
+
+        "I" and "my" mean whoever is called user. All zero where fewer than two actors are known.
+        """
+        scores = np.zeros(self._size, np.float32)
+        if self._known < 2:
+            return scores
+        # A name that is a stop word too is told from it by its capital, not at the beginning.
+        parts = _name_parts(question)
+        asked = {
+            part.casefold()
+            for i, part in enumerate(parts)
+            if part.casefold() not in STOP_WORDS or (i and part[0].isupper())
+        } - _SELF
+        if _PRONOUN.search(question):
+            asked |= _SELF
+        for word in asked & self._holders.keys():
+            for actor in self._holders[word]:
+                whole = sum(1 / len(self._holders[part]) for part in self._names[actor])
+                scores[actor] += 1 / len(self._holders[word]) / whole
+        return np.minimum(scores, 1, out=scores)
 
 
 class _Terms(dict[str, bytes]):
@@ -174,3 +256,6 @@ def _grams(word: str) -> list[str]:
 
 
 _TERMS: Final = _Terms()
+_ASKING_TERMS: Final = terms(" ".join(sorted(ASKING_WORDS)))
+#: Terms of the words that tell a time. "May" and "march" are too often something else.
+TIME_TERMS: Final[tuple[int, ...]] = tuple(terms(" ".join(_TIME_WORDS)).tolist())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,13 +12,23 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import ValidationError
 
 from stepwell.contracts import Query
-from stepwell.errors import InvalidFilter, InvalidQuery, InvalidScope, InvalidTurn
+from stepwell.errors import InvalidFilter, InvalidQuery, InvalidScope, InvalidTurn, NotAStore
 from stepwell.filters import Filter
 from stepwell.identity import SCHEME
 from stepwell.models import MAX_TEXT_BYTES, Turn, aware, storable
 
 MAX_SEGMENTS = 8
 MAX_SEGMENT_CHARS = 128
+
+
+def path_of(given: object) -> str:
+    """The path, or URI, of a store. Raises NotAStore."""
+    path = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(path, str):
+        raise NotAStore(f"a path is text, not {type(given).__name__}")
+    if not path or "\x00" in path:
+        raise NotAStore("a path is text without NUL")
+    return path
 
 
 def segments(given: Sequence[object]) -> tuple[str, ...]:
@@ -83,6 +94,16 @@ def turns_of(given: Iterable[object]) -> list[Turn]:
     return [turn_of(turn, {}) for turn in given]
 
 
+def text_of(given: object) -> str:
+    """A text to remember. Raises InvalidTurn."""
+    if not isinstance(given, str) or not given.strip():
+        raise InvalidTurn("there is no text to remember")
+    text = turn_of(given, {}).text
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise InvalidTurn(f"more than {MAX_TEXT_BYTES} bytes of text")
+    return text
+
+
 def _label(turn_id: object) -> str:
     return repr(turn_id[:60]) if isinstance(turn_id, str) else "without id"
 
@@ -110,31 +131,40 @@ def query_of(
         storable(text)
     except ValueError as error:
         raise InvalidQuery(f"the query {error}") from None
-    if isinstance(k, bool) or not isinstance(k, int) or k < 0:
-        raise InvalidQuery("k is a whole number from 0 on")
     if where is not None and not isinstance(where, Filter):
         raise InvalidFilter(f"where takes a Filter, not {type(where).__name__}")
-    for name, value in (("min_trust", min_trust), ("min_score", min_score)):
-        if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
-            raise InvalidQuery(f"{name} is a number from 0 to 1")
     return Query(
-        text=text, k=min(k, 2**31), now=moment_of(now, "now"), where=where, levels=_levels(levels),
-        min_trust=float(min_trust), min_score=float(min_score), role=role, task=task,
+        text=text, k=min(whole(k, "k"), 2**31), now=moment_of(now, "now"), where=where,
+        levels=_levels(levels), min_trust=fraction(min_trust, "min_trust"),
+        min_score=fraction(min_score, "min_score"), role=role, task=task,
     )  # fmt: skip
 
 
-def _levels(levels: Iterable[int] | None) -> tuple[int, ...]:
+def _levels(levels: object) -> tuple[int, ...]:
     if levels is None:
         return (0,)
-    if isinstance(levels, int) and not isinstance(levels, bool):
-        levels = (levels,)
-    chosen = tuple(dict.fromkeys(levels)) if not isinstance(levels, str) else ()
-    if not chosen or len(chosen) > 100:
+    given = (levels,) if isinstance(levels, int) else levels
+    if isinstance(given, str) or not isinstance(given, Iterable):
         raise InvalidQuery("levels are whole numbers from 0 on, such as (0, 1)")
-    for level in chosen:
-        if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= 100:
-            raise InvalidQuery("levels are whole numbers from 0 on, such as (0, 1)")
-    return tuple(int(level) for level in chosen)
+    chosen = tuple(dict.fromkeys(whole(level, "a level", 0, 100) for level in given))
+    if not 1 <= len(chosen) <= 100:
+        raise InvalidQuery("levels are 1 to 100 whole numbers, such as (0, 1)")
+    return chosen
+
+
+def whole(value: object, name: str, low: int = 0, high: float = math.inf) -> int:
+    """A whole number from `low` to `high`. Raises InvalidQuery."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        until = "on" if high == math.inf else f"to {high:,}"
+        raise InvalidQuery(f"{name} is a whole number from {low} {until}")
+    return value
+
+
+def fraction(value: object, name: str) -> float:
+    """A number from 0 to 1. Raises InvalidQuery."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InvalidQuery(f"{name} is a number from 0 to 1")
+    return float(value)
 
 
 def moment_of(when: object, name: str) -> datetime | None:

@@ -75,9 +75,14 @@ class Documents:
         return was
 
     def search(
-        self, prefix: Sequence[str] = (), *, query: str | None = None,
-        filter: Mapping[str, Any] | None = None, limit: int = 10, offset: int = 0,
-    ) -> list[Document]:  # fmt: skip
+        self,
+        prefix: Sequence[str] = (),
+        *,
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the name LangGraph's users know
+        limit: int = 10,
+        offset: int = 0,
+    ) -> list[Document]:
         """Documents under a namespace prefix: best first for a query, else by latest change.
 
         `filter` compares top-level fields: a value, or {"$eq" | "$ne" | "$gt" | "$gte" | "$lt" |
@@ -91,19 +96,15 @@ class Documents:
         found.sort(key=lambda d: d.updated_at, reverse=True)
         return found[offset : offset + limit]
 
-    def list(
-        self, namespace: Sequence[str], *, limit: int = 100, offset: int = 0
-    ) -> list[Document]:
-        """The documents of exactly this namespace, by key."""
-        _paging(limit, offset)
-        space = _namespace(namespace)
-        found = [d for d in self._every(space, exact=True)]
-        return sorted(found, key=lambda d: d.key)[offset : offset + limit]
-
     def namespaces(
-        self, prefix: Sequence[str] = (), *, suffix: Sequence[str] = (), max_depth: int | None = None,
-        limit: int = 100, offset: int = 0,
-    ) -> list[tuple[str, ...]]:  # fmt: skip
+        self,
+        prefix: Sequence[str] = (),
+        *,
+        suffix: Sequence[str] = (),
+        max_depth: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[tuple[str, ...]]:
         """Namespaces that hold a document, sorted; cut to `max_depth` segments."""
         _paging(limit, offset)
         end = tuple(suffix)
@@ -143,6 +144,15 @@ class Documents:
                 return []
             held = engine.store.documents(reader, row, prefix if exact else None)
             return [d for d in held if d.namespace[: len(prefix)] == prefix and self._alive(d)]
+
+    # The last method: from here on, `list` means this one inside of the class.
+    def list(
+        self, namespace: Sequence[str], *, limit: int = 100, offset: int = 0
+    ) -> list[Document]:
+        """The documents of exactly this namespace, by key."""
+        _paging(limit, offset)
+        space = _namespace(namespace)
+        return sorted(self._every(space, exact=True), key=lambda d: d.key)[offset : offset + limit]
 
 
 def _ranked(found: list[Document], query: str) -> list[Document]:
@@ -234,6 +244,6 @@ def _value(value: object) -> dict[str, Any]:
     return plain
 
 
-def _paging(limit: int, offset: int) -> None:
+def _paging(limit: object, offset: object) -> None:
     if not isinstance(limit, int) or not isinstance(offset, int) or limit < 0 or offset < 0:
         raise InvalidDocument("limit and offset are whole numbers from 0 on")

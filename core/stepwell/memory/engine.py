@@ -72,7 +72,7 @@ class Engine:
         if self.closed:
             raise StoreClosed(f"{self.store.path}: this memory is closed")
         if self._pid != os.getpid():
-            # A fork may have copied locks that nobody will ever release, and usage not ours to store.
+            # A fork may have copied locks that nobody will ever release, and usage of the parent's.
             self._pid = os.getpid()
             self._usage, self._usage_lock = {}, threading.Lock()
             self.searcher.caches.renew()
@@ -220,8 +220,7 @@ def _preset(store: Store, host: Plugins, wanted: str | Preset | None, rebuild: b
         raise StoreDamaged(
             f"{store.path}: which preset it was written under cannot be read"
         ) from None
-    chosen = host.preset(wanted or name) if isinstance(wanted or name, str) else wanted
-    assert isinstance(chosen, Preset)  # noqa: S101 - either branch gives one
+    chosen = wanted if isinstance(wanted, Preset) else host.preset(wanted or name)
     same = chosen.name == name and (_params(chosen) == params or chosen.version > version)
     if not same and not rebuild:
         raise PresetMismatch(

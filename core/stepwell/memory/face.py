@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from stepwell.contracts import Clock, Embedder, LanguageModel
-from stepwell.errors import InvalidInput, InvalidQuery, NotAStore
-from stepwell.memory.arguments import segments
+from stepwell.errors import InvalidInput, InvalidQuery
+from stepwell.memory.arguments import path_of, segments
 from stepwell.memory.engine import Engine, open_engine
 from stepwell.memory.scope import Scope, join
 from stepwell.models import Report
@@ -56,14 +57,8 @@ class Memory:
         """
         if background:
             raise InvalidInput("background=True is not offered yet; call consolidate() when idle")
-        try:
-            name = os.fspath(path)
-        except TypeError:
-            raise NotAStore(f"a path is text, not {type(path).__name__}") from None
-        if not isinstance(name, str) or not name or "\x00" in name:
-            raise NotAStore("a path is text without NUL")
         engine = open_engine(
-            name, preset=preset, plugins=plugins, discover=discover, embedder=embedder,
+            path_of(path), preset=preset, plugins=plugins, discover=discover, embedder=embedder,
             language_model=language_model, clock=clock, seed=seed, read_only=read_only,
             rebuild=rebuild, cache_bytes=cache_bytes,
         )  # fmt: skip
@@ -141,7 +136,7 @@ class Memory:
     ) -> None:
         """Copy the store to a new file while others go on using it."""
         name = os.fspath(target)
-        if os.path.exists(name):
+        if Path(name).exists():
             raise InvalidQuery("there is a file already; a backup never overwrites")
         self._engine.ready().store.backup(name, progress)
 

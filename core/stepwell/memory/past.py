@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from stepwell.errors import InvalidQuery
 from stepwell.filters import Filter
-from stepwell.memory.arguments import query_of, seconds_of
+from stepwell.memory.arguments import query_of, seconds_of, whole
 from stepwell.memory.engine import Engine
 from stepwell.models import Context, Explanation, Recall, Record
 from stepwell.searching import Moment, ScopeView
@@ -45,7 +44,7 @@ class Past:
             query, now=now or self.moment.at, where=where, min_trust=min_trust, role=role
         )
         return self._engine.ready().recaller.context(
-            self.path, asked, budget_of(budget), moment=self.moment,
+            self.path, asked, whole(budget, "a budget of tokens"), moment=self.moment,
             deadline=seconds_of(deadline, "deadline"),
         )  # fmt: skip
 
@@ -90,10 +89,3 @@ class Past:
         if where is not None and row is not None:
             refs = list(set(refs) & set(view.reader.select(row, where, 0, 2**62, active=False)))
         return sorted(refs)
-
-
-def budget_of(budget: object) -> int:
-    """A budget in tokens. Raises InvalidQuery."""
-    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 0:
-        raise InvalidQuery("a budget is a whole number of tokens from 0 on")
-    return budget

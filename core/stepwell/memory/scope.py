@@ -10,26 +10,28 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from stepwell.contracts import Event
-from stepwell.errors import InvalidQuery, InvalidTurn, PluginFailed, UnknownRecord
+from stepwell.errors import InvalidQuery, PluginFailed, UnknownRecord
 from stepwell.fencing import count_tokens
 from stepwell.filters import Filter, names_field
 from stepwell.memory.arguments import (
+    fraction,
     from_uri,
     moment_of,
     query_of,
     seconds_of,
+    text_of,
     to_uri,
     turn_of,
     turns_of,
+    whole,
 )
 from stepwell.memory.documents import Documents
 from stepwell.memory.engine import OPTIONS, Engine, open_engine
-from stepwell.memory.past import Past, budget_of
+from stepwell.memory.past import Past
 from stepwell.memory.tasks import Task
 from stepwell.memory.trees import grow, told
 from stepwell.models import (
     MAX_NAME_CHARS,
-    MAX_TEXT_BYTES,
     Change,
     Context,
     ErasureReceipt,
@@ -87,11 +89,7 @@ class Scope:
 
     def revise(self, record_or_turn_id: str, text: str) -> Record:
         """Give a record another text; the old one stays in its history. The record as it is now."""
-        if not isinstance(text, str) or not text.strip():
-            raise InvalidTurn("there is no text to remember")
-        checked = turn_of(text, {}).text
-        if len(checked.encode()) > MAX_TEXT_BYTES:
-            raise InvalidTurn(f"more than {MAX_TEXT_BYTES} bytes of text")
+        checked = text_of(text)
         engine = self._engine.ready()
         with engine.searcher.view(self.path) as view:
             row, record = view.row, view.get(record_or_turn_id)
@@ -146,8 +144,9 @@ class Scope:
             query, now=now, where=where, levels=levels, min_trust=min_trust, role=role, task=task
         )
         return self._engine.ready().recaller.context(
-            self.path, asked, budget_of(budget), deadline=seconds_of(deadline, "deadline")
-        )
+            self.path, asked, whole(budget, "a budget of tokens"),
+            deadline=seconds_of(deadline, "deadline"),
+        )  # fmt: skip
 
     def explain(
         self, record_or_turn_id: str, query: str, *, k: int = 10, now: datetime | None = None,
@@ -182,15 +181,14 @@ class Scope:
         A filter that names a status gives those of that status.
         """
         engine = self._engine.ready()
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-            raise InvalidQuery("limit is a whole number from 0 on")
+        most = min(whole(limit, "limit"), 2**62)
         query_of("", where=where)
         with engine.store.reading() as reader:
             row = reader.scope_of(self.path)
             if row is None:
                 return []
             start = 0 if after is None else reader.find(row, [_id(after)]).get(after) or 0
-            refs = reader.select(row, where, start, min(limit, 2**62), active=not _status(where))
+            refs = reader.select(row, where, start, most, active=not _status(where))
             return [record for _, record in reader.load(row, refs)]
 
     def count(self, where: Filter | None = None) -> int:
@@ -236,9 +234,7 @@ class Scope:
         Raises InvalidQuery when the text is too long.
         """
         checked = turn_of(text, {}).text
-        if isinstance(budget, bool) or not isinstance(budget, int) or not 1 <= budget <= 100_000:
-            raise InvalidQuery("a slot's budget is 1 to 100,000 tokens")
-        if count_tokens(checked) > budget:
+        if count_tokens(checked) > whole(budget, "a slot's budget", 1, 100_000):
             raise InvalidQuery(f"the slot's text has more than its budget of {budget} tokens")
         engine = self._engine.ready()
         with engine.store.writing(engine.clock()) as writer:
@@ -260,12 +256,7 @@ class Scope:
 
         Takes a Recall, a Context, a record or turn id, or several. The ledger keeps the sums.
         """
-        if (
-            isinstance(outcome, bool)
-            or not isinstance(outcome, (int, float))
-            or not 0 <= outcome <= 1
-        ):
-            raise InvalidQuery("an outcome is a number from 0 to 1")
+        good = fraction(outcome, "an outcome")
         if isinstance(shown, str):
             names = [shown]
         elif isinstance(shown, (Recall, Context)):
@@ -279,12 +270,11 @@ class Scope:
             if isinstance(shown, str) and known.get(shown) is None:
                 raise UnknownRecord("this scope holds no record of that id")
             ids = [name for name in names if known.get(name) is not None]
-            event = Event("feedback", tuple(ids), float(outcome), engine.clock())
+            event = Event("feedback", tuple(ids), good, engine.clock())
             told = engine.plugins.collect("observe", event=event, view=view)
         if row is None or not ids:
             return
-        good, bad = float(outcome), 1.0 - float(outcome)
-        ops: list[Op] = [SetState(id=i, used=1, success=good, failure=bad) for i in ids]
+        ops: list[Op] = [SetState(id=i, used=1, success=good, failure=1.0 - good) for i in ids]
         for who, answer in told:
             if not isinstance(answer, PluginFailed) and isinstance(answer, (list, tuple)):
                 ops += [allowed(op, who) for op in answer]

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stepwell.errors import InvalidQuery, InvalidTurn
-from stepwell.memory.arguments import query_of, turn_of, turns_of
+from stepwell.memory.arguments import fraction, query_of, turn_of, turns_of
 from stepwell.memory.engine import Engine
 from stepwell.models import Kind, Origin, Recall, Receipt, Record, Turn
 from stepwell.ops import Add, Op, SetState
@@ -91,8 +91,7 @@ class Task:
 
     def outcome(self, value: float, *, feedback: str = "") -> None:
         """Say how the task ended, from 0 (failed) to 1; may be said again."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            raise InvalidQuery("an outcome is a number from 0 to 1")
+        good = fraction(value, "an outcome")
         if feedback:
             self.remember(feedback, role="user")
         self._begun()
@@ -101,10 +100,9 @@ class Task:
             row = reader.scope_of(self._path)
         if row is None or self._record is None:
             raise InvalidQuery("the task was forgotten meanwhile")
-        good, bad = float(value), 1.0 - float(value)
         ops: list[Op] = [SetState(id=self._record, payload={"outcome": good}, who="task")]
         ops += [
-            SetState(id=i, shown=1, used=1, success=good, failure=bad, who="task")
+            SetState(id=i, shown=1, used=1, success=good, failure=1.0 - good, who="task")
             for i in self._shown
         ]
         engine.committer.apply(row, ops)

@@ -7,23 +7,23 @@ is in `stepwell.mechanisms.scoring`; what they weigh is the ranker's affair, not
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from stepwell.contracts import BoolArray, FloatArray, IntArray
 from stepwell.mechanisms import scoring
-from stepwell.mechanisms.timespans import recurring, timespans
-from stepwell.mechanisms.words import name_words, terms
-from stepwell.searching.caches import NEVER, ScopeCache, preceding
+from stepwell.mechanisms.timespans import recurring, timespans, within
+from stepwell.mechanisms.words import Actors, question_terms
+from stepwell.searching.caches import ScopeCache, preceding
 from stepwell.searching.models import GuardedModels
 
 #: A question's words beyond so many characters are not read.
 MAX_QUERY = 20_000
 #: How many vectors a question is compared with at most, nearest first.
 MAX_VECTORS = 2_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOBODY = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 Answer = tuple[FloatArray, IntArray | None]
 
@@ -47,24 +47,38 @@ class Board:
             self.memo[key] = make()
         return self.memo[key]
 
-    def found(self, query: str) -> scoring.Matches:
-        """Where the words of a question occur."""
-        made: scoring.Matches = self.once(
-            ("found", query),
-            lambda: scoring.match(self.cache.words, terms(query[:MAX_QUERY]), self.unit_seen),
+    def lexical(self, query: str) -> dict[str, FloatArray]:
+        """What the words of a question find, unit by unit."""
+        made: dict[str, FloatArray] = self.once(
+            ("lexical", query),
+            lambda: scoring.lexical(
+                scoring.match(self.cache.words, question_terms(query[:MAX_QUERY]), self.unit_seen),
+                self.lines,
+                self.cache.unit_session,
+            ),
         )
         return made
 
+    def evidence(self, query: str) -> FloatArray:
+        """Above zero where any word of the question is near."""
+        found = self.lexical(query)
+        return found["window"] + found["session"]
+
     @property
-    def previous(self) -> IntArray:
-        """The unit before each one in its session, among those that are seen."""
+    def lines(self) -> scoring.Lines:
+        """Who stands beside whom in a session, among those that are seen."""
+        cache = self.cache
         if self.unit_seen is None:
-            return self.cache.previous
-        units = self.cache.units
-        made: IntArray = self.once(
-            "previous",
-            lambda: preceding(
-                self.cache.unit_session, units["ref"], units["first"], self.unit_seen
+            if "lines" not in cache.memo:
+                cache.memo["lines"] = scoring.lines(cache.previous)
+            held: scoring.Lines = cache.memo["lines"]
+            return held
+        made: scoring.Lines = self.once(
+            "lines",
+            lambda: scoring.lines(
+                preceding(
+                    cache.unit_session, cache.units["ref"], cache.units["first"], self.unit_seen
+                )
             ),
         )
         return made
@@ -78,66 +92,41 @@ class Board:
         return np.zeros(len(self.cache), np.float32)
 
 
-def words(board: Board, query: str) -> Answer:
-    """BM25 over each unit by itself, relative to the best."""
-    return board.by_place(
-        board.once(("words", query), lambda: scoring.relative(scoring.bm25(board.found(query))))
-    )
+def _lexical(name: str) -> Callable[[Board, str], Answer]:
+    def channel(board: Board, query: str) -> Answer:
+        return board.by_place(board.lexical(query)[name])
 
-
-def window(board: Board, query: str) -> Answer:
-    """BM25 over each unit read together with the two before it in its session."""
-    raw = board.once(
-        ("window", query), lambda: scoring.bm25_windows(board.found(query), board.previous)
-    )
-    return board.by_place(scoring.relative(raw))
-
-
-def session(board: Board, query: str) -> Answer:
-    """BM25 over each unit's session as one text."""
-    groups = scoring.bm25_groups(board.found(query), board.cache.unit_session)
-    return board.by_place(scoring.relative(groups))[0], None
-
-
-def following(board: Board, query: str) -> Answer:
-    """How well the next unit fits: a question stands before its answer."""
-    words(board, query)
-    after = board.once("following", lambda: scoring.following(board.previous))
-    return board.by_place(scoring.neighbours(board.memo["words", query], after))[0], None
+    return channel
 
 
 def speaker(board: Board, query: str) -> Answer:
-    """1 for what somebody said whom the question names, as long as others spoke too."""
-    asked = set(name_words(query[:MAX_QUERY]))
-    names = [(name, code) for name, code in board.cache.actors.items() if name is not None]
-    meant = [code for name, code in names if asked.intersection(name_words(name))]
-    scores = board.nothing()
-    if meant and len(names) > len(meant):
-        scores[np.isin(board.cache.columns["actor"], meant)] = 1.0
-    return scores, None
+    """How much of the speaker's name the question names; "I" means whoever is called user."""
+    cache = board.cache
+    codes = cache.columns["actor"]
+    present = set(np.unique(codes if board.seen is None else codes[board.seen]).tolist())
+    names = [n if c in present else None for n, c in cache.actors.items() if n is not None]
+    # One speaker alone tells nobody apart, but being named is still a reason to be recalled.
+    actors = board.once("actors", lambda: Actors([*names, _NOBODY]))
+    return scoring.by_actor(actors.named(query[:MAX_QUERY]), codes), None
 
 
 def when(board: Board, query: str) -> Answer:
     """1 for what was said in a time that the question names."""
+    asked = query[:MAX_QUERY]
     said = board.cache.columns["said"]
-    known = said != NEVER
-    scores = board.nothing()
-    if not known.any():
-        return scores, None
-    for begin, end in timespans(query, board.now):
-        first, last = (_micros(begin), _micros(end))
-        scores[known & (said >= first) & (said < last)] = 1.0
-    named = recurring(query)
-    if named:
-        moments = said[known].astype("datetime64[us]")
-        months = moments.astype("datetime64[M]").astype(np.int64) % 12 + 1
-        days = (moments.astype("datetime64[D]") - moments.astype("datetime64[M]")).astype(
-            np.int64
-        ) + 1
-        for month, day in named:
-            hit = (months == month) & (True if day is None else days == day)
-            scores[np.flatnonzero(known)[hit]] = 1.0
-    return scores, None
+    return within(said, timespans(asked, board.now), recurring(asked)), None
+
+
+def length(board: Board, query: str) -> Answer:
+    """1 for what is long enough to say something, among what the words found."""
+    evidence = board.evidence(query)
+    return board.by_place(scoring.telling(board.cache.words.lengths, evidence))
+
+
+def dated(board: Board, query: str) -> Answer:
+    """1 for what has a word of time in it, when the question asks for a time."""
+    evidence = board.evidence(query)
+    return board.by_place(scoring.dated(board.cache.words, query[:MAX_QUERY], evidence))
 
 
 def vectors(board: Board, query: str) -> Answer:
@@ -163,10 +152,11 @@ def order(board: Board, query: str) -> Answer:
 
 
 CHANNELS: dict[str, Callable[[Board, str], Answer]] = {
-    "words": words, "window": window, "session": session, "following": following,
-    "speaker": speaker, "time": when, "vectors": vectors, "order": order,
+    **{name: _lexical(name) for name in ("words", "window", "stretch", "session")},
+    "speaker": speaker,
+    "time": when,
+    "length": length,
+    "when": dated,
+    "vectors": vectors,
+    "order": order,
 }  # fmt: skip
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -25,6 +25,9 @@ from pydantic import JsonValue
 
 from stepwell import Turn, hookimpl
 
+#: What it is called, however it is given.
+name = "redact"
+
 _ISSUER = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}"
     r"|(?:35|6[245])\d{14}|6011\d{12}|62\d{15,17}"

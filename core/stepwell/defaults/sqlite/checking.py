@@ -16,45 +16,103 @@ _REBUILD = "memory.rebuild() makes it again from the turns"
 
 #: (what is wrong, how to count it, remedy)
 _COUNTED: tuple[tuple[str, str, str], ...] = (
-    ("records without their text",
-     "SELECT count(*) FROM records r LEFT JOIN contents c ON c.ref = r.content AND c.scope = r.scope "
-     "WHERE c.ref IS NULL", _RESTORE),
-    ("records of no scope",
-     "SELECT count(*) FROM records r LEFT JOIN scopes s ON s.scope = r.scope WHERE s.scope IS NULL",
-     _RESTORE),
-    ("active records whose text is blank",
-     "SELECT count(*) FROM records r JOIN contents c ON c.ref = r.content WHERE r.status = 2 "
-     "AND (substr(CAST(c.text AS BLOB), 1, 1) = x'00')", _RESTORE),
-    ("records that no id leads to",
-     "SELECT count(*) FROM records r LEFT JOIN handles h ON h.scope = r.scope AND h.handle = r.id "
-     "AND h.ref = r.ref WHERE h.ref IS NULL", _RESTORE),
-    ("ids that lead to no record",
-     "SELECT count(*) FROM handles h LEFT JOIN records r ON r.scope = h.scope AND r.ref = h.ref "
-     "WHERE h.ref IS NOT NULL AND r.ref IS NULL", _RESTORE),
-    ("keys of no record",
-     "SELECT count(*) FROM keys k LEFT JOIN records r ON r.scope = k.scope AND r.ref = k.ref "
-     "WHERE k.live = 2 AND r.ref IS NULL", _REBUILD),
-    ("edges from or to no record",
-     "SELECT count(*) FROM edges e LEFT JOIN records a ON a.scope = e.scope AND a.ref = e.source "
-     "LEFT JOIN records b ON b.scope = e.scope AND b.ref = e.target "
-     "WHERE a.ref IS NULL OR b.ref IS NULL", _REBUILD),
-    ("derived records without a source",
-     "SELECT count(*) FROM records r WHERE r.level > 0 AND NOT EXISTS (SELECT 1 FROM edges e "
-     "WHERE e.scope = r.scope AND e.source = r.ref AND e.kind IN (2, 3))", _REBUILD),
-    ("journal positions above the head of their scope",
-     "SELECT count(*) FROM journal j LEFT JOIN scopes s ON s.scope = j.scope "
-     "WHERE s.scope IS NULL OR j.pos > s.head", _RESTORE),
-    ("journal entries whose body is missing",
-     "SELECT count(*) FROM journal j LEFT JOIN bodies b ON b.body = j.body AND b.scope = j.scope "
-     "WHERE j.body IS NOT NULL AND b.body IS NULL", _RESTORE),
-    ("slots, documents or scopes whose body is missing",
-     "SELECT (SELECT count(*) FROM slots s LEFT JOIN bodies b ON b.body = s.body WHERE b.body IS NULL) "
-     "+ (SELECT count(*) FROM documents d LEFT JOIN bodies b ON b.body = d.body WHERE b.body IS NULL) "
-     "+ (SELECT count(*) FROM scopes s LEFT JOIN bodies b ON b.body = s.body WHERE b.body IS NULL)",
-     _RESTORE),
-    ("trust outside of 0 to 1", "SELECT count(*) FROM records WHERE NOT trust BETWEEN 0 AND 1",
-     _RESTORE),
-)  # fmt: skip
+    (
+        "records without their text",
+        (
+            "SELECT count(*) FROM records r LEFT JOIN contents c ON c.ref = r.content "
+            "AND c.scope = r.scope WHERE c.ref IS NULL"
+        ),
+        _RESTORE,
+    ),
+    (
+        "records of no scope",
+            "SELECT count(*) FROM records r LEFT JOIN scopes s ON s.scope = r.scope "
+            "WHERE s.scope IS NULL"
+        _RESTORE,
+    ),
+    (
+        "active records whose text is blank",
+        (
+            "SELECT count(*) FROM records r JOIN contents c ON c.ref = r.content "
+            "WHERE r.status = 2 AND (substr(CAST(c.text AS BLOB), 1, 1) = x'00')"
+        ),
+        _RESTORE,
+    ),
+    (
+        "records that no id leads to",
+        (
+            "SELECT count(*) FROM records r LEFT JOIN handles h ON h.scope = r.scope "
+            "AND h.handle = r.id AND h.ref = r.ref WHERE h.ref IS NULL"
+        ),
+        _RESTORE,
+    ),
+    (
+        "ids that lead to no record",
+        (
+            "SELECT count(*) FROM handles h LEFT JOIN records r ON r.scope = h.scope "
+            "AND r.ref = h.ref WHERE h.ref IS NOT NULL AND r.ref IS NULL"
+        ),
+        _RESTORE,
+    ),
+    (
+        "keys of no record",
+        (
+            "SELECT count(*) FROM keys k LEFT JOIN records r ON r.scope = k.scope "
+            "AND r.ref = k.ref WHERE k.live = 2 AND r.ref IS NULL"
+        ),
+        _REBUILD,
+    ),
+    (
+        "edges from or to no record",
+        (
+            "SELECT count(*) FROM edges e LEFT JOIN records a ON a.scope = e.scope "
+            "AND a.ref = e.source LEFT JOIN records b ON b.scope = e.scope AND b.ref = e.target "
+            "WHERE a.ref IS NULL OR b.ref IS NULL"
+        ),
+        _REBUILD,
+    ),
+    (
+        "derived records without a source",
+        (
+            "SELECT count(*) FROM records r WHERE r.level > 0 AND NOT EXISTS "
+            "(SELECT 1 FROM edges e WHERE e.scope = r.scope AND e.source = r.ref "
+            "AND e.kind IN (2, 3))"
+        ),
+        _REBUILD,
+    ),
+    (
+        "journal positions above the head of their scope",
+        (
+            "SELECT count(*) FROM journal j LEFT JOIN scopes s ON s.scope = j.scope "
+            "WHERE s.scope IS NULL OR j.pos > s.head"
+        ),
+        _RESTORE,
+    ),
+    (
+        "journal entries whose body is missing",
+        (
+            "SELECT count(*) FROM journal j LEFT JOIN bodies b ON b.body = j.body "
+            "AND b.scope = j.scope WHERE j.body IS NOT NULL AND b.body IS NULL"
+        ),
+        _RESTORE,
+    ),
+    (
+        "slots, documents or scopes whose body is missing",
+        (
+            "SELECT (SELECT count(*) FROM slots s LEFT JOIN bodies b ON b.body = s.body "
+            "WHERE b.body IS NULL) + (SELECT count(*) FROM documents d "
+            "LEFT JOIN bodies b ON b.body = d.body WHERE b.body IS NULL) + "
+            "(SELECT count(*) FROM scopes s LEFT JOIN bodies b ON b.body = s.body "
+            "WHERE b.body IS NULL)"
+        ),
+        _RESTORE,
+    ),
+    (
+        "trust outside of 0 to 1",
+        "SELECT count(*) FROM records WHERE NOT trust BETWEEN 0 AND 1",
+        _RESTORE,
+    ),
+)
 _CODES = (
     ("unknown kinds", "SELECT DISTINCT kind FROM records", len(KINDS)),
     ("unknown origins", "SELECT DISTINCT origin FROM records", len(ORIGINS)),

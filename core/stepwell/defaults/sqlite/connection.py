@@ -14,8 +14,8 @@ from urllib.parse import quote
 from stepwell.defaults.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from stepwell.errors import (
     NotAStore,
-    StoreClosed,
     StoreBusy,
+    StoreClosed,
     StoreDamaged,
     StoreError,
     StoreFull,

@@ -30,7 +30,8 @@ def _document(reader: Reader, scope: ScopeRow, row: tuple[Any, ...]) -> Document
     if not said:
         return None
     made, changed = moment(row[1]), moment(row[2])
-    assert made is not None and changed is not None  # noqa: S101 - the columns are NOT NULL
+    assert made is not None  # noqa: S101 - the column is NOT NULL
+    assert changed is not None  # noqa: S101 - the column is NOT NULL
     return Document(
         namespace=tuple(said["namespace"]), key=said["key"], value=said["value"], created_at=made,
         updated_at=changed, expires_at=moment(row[3]),
@@ -40,7 +41,7 @@ def _document(reader: Reader, scope: ScopeRow, row: tuple[Any, ...]) -> Document
 def get(reader: Reader, scope: ScopeRow, namespace: tuple[str, ...], key: str) -> Document | None:
     """A document, expired or not."""
     space, found = _macs(scope, namespace, key)
-    row = reader._db.execute(_ONE, (scope.number, space, found)).fetchone()
+    row = reader.connection.execute(_ONE, (scope.number, space, found)).fetchone()
     return None if row is None else _document(reader, scope, row)
 
 
@@ -55,7 +56,7 @@ def every(
             (scope.number, keyed(scope.secret, "space", *namespace)),
             sql + " AND space = ?",
         )
-    for row in reader._db.execute(sql, bound).fetchall():
+    for row in reader.connection.execute(sql, bound).fetchall():
         document = _document(reader, scope, row)
         if document is not None:
             yield document
@@ -64,16 +65,16 @@ def every(
 def put(writer: Purger, scope: ScopeRow, document: Document) -> None:
     """Store a document. The bytes of the value it replaces are blanked at once."""
     space, found = _macs(scope, document.namespace, document.key)
-    old = writer._db.execute(_ONE, (scope.number, space, found)).fetchone()
+    old = writer.connection.execute(_ONE, (scope.number, space, found)).fetchone()
     created = micros(document.created_at)
     if old is not None:
-        writer._db.execute(_ZERO, (old[0], scope.number))
+        writer.connection.execute(_ZERO, (old[0], scope.number))
         created = old[1]
     body = writer.new_body(
         scope.number,
         {"namespace": list(document.namespace), "key": document.key, "value": document.value},
     )
-    writer._db.execute(
+    writer.connection.execute(
         "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
         (scope.number, space, found, body, created, micros(document.updated_at),
          micros(document.expires_at)),
@@ -84,11 +85,11 @@ def put(writer: Purger, scope: ScopeRow, document: Document) -> None:
 def delete(writer: Purger, scope: ScopeRow, namespace: tuple[str, ...], key: str) -> bool:
     """Take a document away, to the byte; whether it was there."""
     space, found = _macs(scope, namespace, key)
-    old = writer._db.execute(_ONE, (scope.number, space, found)).fetchone()
+    old = writer.connection.execute(_ONE, (scope.number, space, found)).fetchone()
     if old is None:
         return False
-    writer._db.execute(_ZERO, (old[0], scope.number))
-    writer._db.execute(
+    writer.connection.execute(_ZERO, (old[0], scope.number))
+    writer.connection.execute(
         "DELETE FROM documents WHERE scope = ? AND space = ? AND mac = ?",
         (scope.number, space, found),
     )

@@ -24,6 +24,17 @@ _ZEROS = (
 )
 _ZERO_BODY = "UPDATE bodies SET content = zeroblob(length(content)) "
 _ZERO_KEY = "UPDATE keys SET live = ?, body = zeroblob(length(body)) "
+_OF_RECORD = (
+    "WHERE scope = ? AND ref = ? AND live = ? AND (? IS NULL OR channel = ?) "
+    "AND (? IS NULL OR space = ?)"
+)
+_BLANK_KEYS = _ZERO_KEY + _OF_RECORD
+_BLANK_SOURCES = (
+    _ZERO_BODY + "WHERE body IN (SELECT sources FROM keys " + _OF_RECORD + ")"  # noqa: S608 - of constants
+)
+_BLANK_JOURNAL = (
+    _ZERO_BODY + "WHERE body IN (SELECT body FROM journal WHERE scope = ? AND ref = ?)"  # noqa: S608 - of constants
+)
 _SCOPED = ("records", "handles", "edges", "journal", "work", "slots", "usage", "documents")
 _DELETE = {
     "records": "DELETE FROM records WHERE scope = ?",
@@ -45,14 +56,8 @@ class Purger(Writer):
     ) -> int:
         """Blank a record's live keys, of one channel and space or of all; how many."""
         bound = (scope.number, ref, LIVE, channel, channel, space, space)
-        where = (
-            "WHERE scope = ? AND ref = ? AND live = ? AND (? IS NULL OR channel = ?) "
-            "AND (? IS NULL OR space = ?)"
-        )
-        self._db.execute(
-            _ZERO_BODY + "WHERE body IN (SELECT sources FROM keys " + where + ")", bound
-        )
-        return self._db.execute(_ZERO_KEY + where, (BLANK, *bound)).rowcount
+        self._db.execute(_BLANK_SOURCES, bound)
+        return self._db.execute(_BLANK_KEYS, (BLANK, *bound)).rowcount
 
     def purge(self, scope: ScopeRow, refs: Iterable[int], stale: Collection[int]) -> dict[str, int]:
         """Forget records; those in `stale` keep id and place, and are to be derived again.
@@ -113,10 +118,7 @@ class Purger(Writer):
         versions.add(row[0])
         for content in versions:
             self._db.execute(_ZEROS + "WHERE ref = ? AND scope = ?", (content, scope.number))
-        self._db.execute(
-            _ZERO_BODY + "WHERE body IN (SELECT body FROM journal WHERE scope = ? AND ref = ?)",
-            (scope.number, ref),
-        )
+        self._db.execute(_BLANK_JOURNAL, (scope.number, ref))
 
     def _cut(self, scope: ScopeRow, ref: int) -> int:
         cut = 0
@@ -147,7 +149,8 @@ class Purger(Writer):
                 if kind == EDGE_CODE[EdgeKind.SUPERSEDES]:
                     self._undo_supersession(scope, source)
                     self._db.execute(
-                        "DELETE FROM edges WHERE scope = ? AND source = ? AND kind = ? AND target = ?",
+                        "DELETE FROM edges "
+                        "WHERE scope = ? AND source = ? AND kind = ? AND target = ?",
                         (scope.number, source, kind, target),
                     )
         for kid, ref, body in self._db.execute(
@@ -226,8 +229,8 @@ class Purger(Writer):
 
 
 _EDGE_BODIES = {
-    "source": _ZERO_BODY + "WHERE body IN (SELECT body FROM edges WHERE scope = ? AND source = ?)",
-    "target": _ZERO_BODY + "WHERE body IN (SELECT body FROM edges WHERE scope = ? AND target = ?)",
+    "source": _ZERO_BODY + "WHERE body IN (SELECT body FROM edges WHERE scope = ? AND source = ?)",  # noqa: S608 - of constants
+    "target": _ZERO_BODY + "WHERE body IN (SELECT body FROM edges WHERE scope = ? AND target = ?)",  # noqa: S608 - of constants
 }
 _EDGE_DELETES = {
     "source": "DELETE FROM edges WHERE scope = ? AND source = ?",
@@ -238,14 +241,21 @@ _COUNTS = {
     "documents": "SELECT count(*) FROM documents WHERE scope = ?",
 }
 _SWEEPS = (
-    "DELETE FROM contents WHERE substr(CAST(text AS BLOB), 1, 1) = x'00' "
-    "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.scope = contents.scope AND r.ref = contents.ref) "
-    "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.scope = contents.scope "
-    "AND r.content = contents.ref)",
+    (
+        "DELETE FROM contents WHERE substr(CAST(text AS BLOB), 1, 1) = x'00' "
+        "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.scope = contents.scope "
+        "AND r.ref = contents.ref) "
+        "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.scope = contents.scope "
+        "AND r.content = contents.ref)"
+    ),
     "DELETE FROM keys WHERE live = 3",
-    "UPDATE journal SET body = NULL WHERE body IN (SELECT body FROM bodies "
-    "WHERE substr(content, 1, 1) = x'00')",
-    "UPDATE edges SET body = NULL WHERE body IN (SELECT body FROM bodies "
-    "WHERE substr(content, 1, 1) = x'00')",
+    (
+        "UPDATE journal SET body = NULL WHERE body IN (SELECT body FROM bodies "
+        "WHERE substr(content, 1, 1) = x'00')"
+    ),
+    (
+        "UPDATE edges SET body = NULL WHERE body IN (SELECT body FROM bodies "
+        "WHERE substr(content, 1, 1) = x'00')"
+    ),
     "DELETE FROM bodies WHERE substr(content, 1, 1) = x'00'",
 )

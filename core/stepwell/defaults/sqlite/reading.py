@@ -25,16 +25,9 @@ from stepwell.filters import Filter
 from stepwell.identity import id_bytes, id_text, keyed
 from stepwell.models import Change, EdgeKind, Record, Slot, Usage
 
-_RECORD = (
-    "SELECT " + RECORD_COLUMNS + " FROM records r JOIN contents c ON c.ref = r.content "
-    "WHERE r.scope = ? AND r.ref = ?"
-)
-_VERSION = (
-    "SELECT "
-    + RECORD_COLUMNS
-    + " FROM records r JOIN contents c ON c.ref = ? AND c.scope = r.scope "
-    "WHERE r.scope = ? AND r.ref = ?"
-)
+_SELECT = "SELECT " + RECORD_COLUMNS + " FROM records r JOIN contents c "  # noqa: S608 - constants
+_RECORD = _SELECT + "ON c.ref = r.content WHERE r.scope = ? AND r.ref = ?"
+_VERSION = _SELECT + "ON c.ref = ? AND c.scope = r.scope WHERE r.scope = ? AND r.ref = ?"
 _FROM = "FROM records r JOIN contents c ON c.ref = r.content WHERE r.scope = ? AND r.ref > ? AND "
 _ENTRY = (
     "SELECT r.ref, r.id, r.level, r.kind, r.status, r.trust, r.said_at, r.stored_at, r.valid_from, "

@@ -25,9 +25,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # The state of each record. Times are microseconds since 1970, UTC. `content` is the row of
         # the text as it is now: another one than `ref` after a revision.
         """CREATE TABLE records (
-            scope INTEGER NOT NULL, ref INTEGER NOT NULL, id BLOB NOT NULL, content INTEGER NOT NULL,
-            level INTEGER NOT NULL, kind INTEGER NOT NULL, origin INTEGER NOT NULL,
-            status INTEGER NOT NULL, version INTEGER NOT NULL, trust REAL NOT NULL,
+            scope INTEGER NOT NULL, ref INTEGER NOT NULL, id BLOB NOT NULL,
+            content INTEGER NOT NULL, level INTEGER NOT NULL, kind INTEGER NOT NULL,
+            origin INTEGER NOT NULL, status INTEGER NOT NULL, version INTEGER NOT NULL,
+            trust REAL NOT NULL,
             said_at INTEGER, stored_at INTEGER NOT NULL, valid_from INTEGER, valid_to INTEGER,
             PRIMARY KEY (scope, ref)) WITHOUT ROWID""",
         # Finds a record by the bytes of its id, or a turn by the keyed hash of the caller's id. A
@@ -46,8 +47,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (scope, source, kind, target)) WITHOUT ROWID""",
         "CREATE INDEX edges_by_target ON edges (scope, target, kind, source)",
         # Everything else that holds words: journal bodies, labels, slots, documents, scope names.
-        "CREATE TABLE bodies (body INTEGER PRIMARY KEY AUTOINCREMENT, scope INTEGER NOT NULL, "
-        "content BLOB NOT NULL)",
+        """CREATE TABLE bodies (
+            body INTEGER PRIMARY KEY AUTOINCREMENT, scope INTEGER NOT NULL,
+            content BLOB NOT NULL)""",
         """CREATE TABLE journal (
             scope INTEGER NOT NULL, pos INTEGER NOT NULL, op INTEGER NOT NULL, ref INTEGER,
             at INTEGER NOT NULL, who TEXT NOT NULL, body INTEGER,

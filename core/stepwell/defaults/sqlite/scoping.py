@@ -19,6 +19,11 @@ class ScopeReader:
         self._path = path
         self._file_secret = file_secret
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for what else is to be part of this transaction."""
+        return self._db
+
     # the file and its scopes ------------------------------------------------------------------
 
     def meta(self, name: str) -> str | None:

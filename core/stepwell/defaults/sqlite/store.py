@@ -15,7 +15,7 @@ from stepwell.defaults.sqlite.connection import MEMORY, connect, migrate, prepar
 from stepwell.defaults.sqlite.documents import delete, every, get, put
 from stepwell.defaults.sqlite.purging import Purger
 from stepwell.defaults.sqlite.reading import Reader
-from stepwell.errors import StoreClosed, StoreError, StoreDamaged, StoreGone, StoreReadOnly
+from stepwell.errors import StoreClosed, StoreDamaged, StoreError, StoreGone, StoreReadOnly
 from stepwell.models import Problem
 
 # Connections that a forked child inherited. Closing one there could disturb the parent's file.

@@ -121,7 +121,7 @@ class Writer(Reader):
         before: dict[str, Any] | None = None,
         body: int | None = None,
     ) -> None:
-        """One entry of the journal. Words go to a body of their own, so that they can be blanked."""
+        """One entry of the journal. Words go to a body of their own, where they can be blanked."""
         if body is None and (why or evidence or before):
             said = {"why": why, "evidence": list(evidence), "before": before}
             body = self.new_body(scope.number, {k: v for k, v in said.items() if v})
@@ -161,8 +161,7 @@ class Writer(Reader):
             handles.append((number, raw, ref, None))
             if item.handle is not None:
                 handles.append((number, item.handle, ref, item.content))
-            for key in item.keys:
-                keys.append(self._key_row(number, ref, key))
+            keys.extend(self._key_row(number, item.ref, key) for key in item.keys)
             body = None
             if item.why or item.evidence:
                 said = {"why": item.why, "evidence": list(item.evidence)}
@@ -274,12 +273,13 @@ class Writer(Reader):
     ) -> None:  # fmt: skip
         """Add to the ledger's line of a record."""
         self._db.execute(
-            "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, ref) DO UPDATE SET "
-            "shown = shown + excluded.shown, used = used + excluded.used, "
+            "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (scope, ref) DO UPDATE SET shown = shown + excluded.shown, "
+            "used = used + excluded.used, "
             "success = success + excluded.success, failure = failure + excluded.failure, "
             "strength = COALESCE(?, strength), last_used = COALESCE(excluded.last_used, last_used)",
-            (scope.number, ref, shown, used, success, failure, 1.0 if strength is None else strength,
-             self._now if used else None, strength),
+            (scope.number, ref, shown, used, success, failure,
+             1.0 if strength is None else strength, self._now if used else None, strength),
         )  # fmt: skip
 
     def set_slot(self, scope: ScopeRow, slot: Slot, who: str, why: str) -> Slot:

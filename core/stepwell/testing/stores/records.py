@@ -138,7 +138,9 @@ class Records(Base):
                 wanted = [ref for ref, record in everything if matches(where, record)]
                 assert reader.select(alice, where, 0, MANY, active=False) == wanted
                 assert reader.count(alice, where, active=False) == len(wanted)
-                active = [r for r, record in everything if r in wanted and record.status == "active"]
+                active = [
+                    r for r, record in everything if r in wanted and record.status == "active"
+                ]
                 assert reader.select(alice, where, 0, MANY) == active
 
             ids = [name for _, r in everything[:6] for name in (r.id, r.turn) if name is not None]
@@ -175,7 +177,9 @@ class Records(Base):
             writer.link_all(alice, items[2].ref, EdgeKind.DERIVED_FROM, [items[0].ref])
         with store.reading() as reader:
             entries = [Entry(*row) for row in reader.entries(alice)]
-            some = [Entry(*row) for row in reader.entries(alice, [items[2].ref, items[0].ref, 10**9])]
+            some = [
+                Entry(*row) for row in reader.entries(alice, [items[2].ref, items[0].ref, 10**9])
+            ]
         assert [e.ref for e in entries] == [item.ref for item in items]
         assert some == [entries[0], entries[2]]
         assert [e.id for e in entries] == [id_bytes(item.record.id) for item in items]
@@ -208,7 +212,12 @@ class Records(Base):
             spaces = sorted(reader.spaces(alice))
         kids = [row[0] for row in words]
         assert kids == sorted(set(kids))
-        assert [row[1:4] for row in words] == [(a, None, None), (a, 5, 9), (b, None, None), (a, 0, 5)]
+        assert [row[1:4] for row in words] == [
+            (a, None, None),
+            (a, 5, 9),
+            (b, None, None),
+            (a, 0, 5),
+        ]
         assert [row[4] for row in words] == [
             words_key(*terms).body for terms in ((1, 2**64 - 1), (3,), (7,), (8,))
         ]
