@@ -11,6 +11,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
@@ -18,7 +19,6 @@ from stepwell.memory import Documents, Memory, Past, Scope, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
 
 _THREADS = 8
 
@@ -34,10 +34,29 @@ def _verb(
     """The same verb in a thread of the pool."""
 
     @functools.wraps(verb)
-    async def call(self: _Threaded, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(self: _Threaded, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await _run(self._pool, functools.partial(verb, self._sync, *args, **kwargs))
 
     return call
+
+
+def _opener(
+    opener: Callable[P, object],
+) -> Callable[[Callable[..., R]], Callable[Concatenate[Any, P], R]]:
+    """Gives a class method the parameters and the docstring of another one."""
+
+    def dress(method: Callable[..., R]) -> Callable[Concatenate[Any, P], R]:
+        # Of a bound method, inspect.signature() would take the first parameter away.
+        return functools.wraps(getattr(opener, "__func__", opener))(method)
+
+    return dress
+
+
+class _Face(Protocol):
+    def close(self) -> Coroutine[Any, Any, None]: ...
+
+
+S = TypeVar("S", bound=_Face)
 
 
 async def _run(pool: ThreadPoolExecutor, call: Callable[[], R]) -> R:
@@ -113,7 +132,7 @@ class AsyncTask:
 
 
 class AsyncScope:
-    """See Scope. Every verb is a coroutine; `at`, `task` and `documents` are plain: they touch no file."""
+    """See Scope. Every verb is a coroutine; `at`, `task` and `documents` need none."""
 
     def __init__(self, scope: Scope, pool: ThreadPoolExecutor) -> None:
         self._sync = scope
@@ -138,13 +157,13 @@ class AsyncScope:
         """Keyed JSON values inside this scope."""
         return AsyncDocuments(self._sync.documents, self._pool)
 
-    @functools.wraps(Scope.at)
-    def at(self, *args: Any, **kwargs: Any) -> AsyncPast:
-        return AsyncPast(self._sync.at(*args, **kwargs), self._pool)
+    def at(self, when: datetime, *, known: datetime | None = None) -> AsyncPast:
+        """See Scope.at."""
+        return AsyncPast(self._sync.at(when, known=known), self._pool)
 
-    @functools.wraps(Scope.task)
-    def task(self, *args: Any, **kwargs: Any) -> AsyncTask:
-        return AsyncTask(self._sync.task(*args, **kwargs), self._pool)
+    def task(self, goal: str, *, team: str | None = None, session: str | None = None) -> AsyncTask:
+        """See Scope.task."""
+        return AsyncTask(self._sync.task(goal, team=team, session=session), self._pool)
 
     remember = _verb(Scope.remember)
     remember_many = _verb(Scope.remember_many)
@@ -200,8 +219,8 @@ class Opening(Generic[S]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        close: Callable[[], Coroutine[Any, Any, None]] = getattr(self._opened, "close")  # noqa: B009 - of either face
-        await asyncio.shield(close())
+        if self._opened is not None:
+            await asyncio.shield(self._opened.close())
 
 
 class AsyncMemory:
@@ -212,17 +231,17 @@ class AsyncMemory:
         self._pool = pool
 
     @classmethod
-    @functools.wraps(Memory.open)
+    @_opener(Memory.open)
     def open(cls, *args: Any, **kwargs: Any) -> Opening[AsyncMemory]:
         return Opening(functools.partial(Memory.open, *args, **kwargs), cls)
 
     @classmethod
-    @functools.wraps(Memory.from_uri)
     def from_uri(cls, uri: str, **options: Any) -> Opening[AsyncScope]:
+        """See Memory.from_uri."""
         return Opening(functools.partial(Memory.from_uri, uri, **options), AsyncScope)
 
-    @functools.wraps(Memory.scope)
     def scope(self, *path: str) -> AsyncScope:
+        """See Memory.scope."""
         return AsyncScope(self._sync.scope(*path), self._pool)
 
     @property

@@ -60,15 +60,15 @@ class Committer:
         scope: ScopeRow,
         ops: Iterable[Op],
         *,
-        task: int | None = None,
+        tasks: Sequence[int] = (),
         strict: bool = False,
         then: Callable[[StoreWriter, Sequence[str]], None] | None = None,
     ) -> Applied:
         """Apply ops in one transaction, after their precedence.
 
         An op that breaks a rule or meets another version is dropped with its reason; with `strict`
-        it raises and nothing is applied. `task` is the work item that is done with it; `then` writes
-        something more in the same transaction, given the ids of the records that were made.
+        it raises and nothing is applied. `tasks` are the work items done with it; `then`
+        writes something more in the same transaction, given the ids of the records that were made.
         """
         kept, beaten = precedence(ops)
         dropped = [(op, "another op about the same record comes first") for op in beaten]
@@ -87,7 +87,7 @@ class Committer:
                     ids.extend(made)
             if then is not None:
                 then(writer, ids)
-            if task is not None:
+            for task in tasks:
                 writer.done(scope, task)
         self.tell(done)
         return Applied(tuple(done), tuple(dropped), tuple(ids))

@@ -8,7 +8,8 @@ time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from stepwell.committing import Committer
@@ -21,6 +22,8 @@ from stepwell.plugins import Plugins
 from stepwell.searching import WORDS, ScopeView, Searcher
 
 _MANY = 2**62
+#: Tasks that are looked at at once.
+_PAGE = 1000
 _WHO = "segment"
 
 
@@ -50,11 +53,11 @@ class Consolidator:
         self._unpark(row)
         finished = True
         while tasks := self._tasks(row):
-            for task in tasks:
+            for batch in _batches(tasks):
                 if until is not None and time.monotonic() >= until:
                     finished = False
                     break
-                self._work(row, task, counts)
+                self._work(row, batch, counts)
             if not finished:
                 break
         failed = self._maintain(row, until, counts) if finished else []
@@ -68,7 +71,7 @@ class Consolidator:
 
     def _tasks(self, row: ScopeRow) -> list[Work]:
         with self._committer.store.reading() as reader:
-            return reader.work(row, 100)
+            return reader.work(row, _PAGE)
 
     def _unpark(self, row: ScopeRow) -> None:
         with self._committer.store.reading() as reader:
@@ -78,33 +81,33 @@ class Consolidator:
                 for task in parked:
                     writer.park(row, task.number, None)
 
-    def _work(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
-        do = self._kinds[task.kind]
+    def _work(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+        do = self._kinds[batch[0].kind]
         try:
-            do(row, task, counts)
+            do(row, batch, counts)
         except (PluginFailed, InvalidInput) as error:
             with self._committer.store.writing(self._committer.clock()) as writer:
-                writer.park(row, task.number, str(error))
+                for task in batch:
+                    writer.park(row, task.number, str(error))
 
     def _done(
         self,
         row: ScopeRow,
         ops: Sequence[Op],
-        task: Work | None,
+        batch: Sequence[Work],
         counts: dict[str, int],
         then: Callable[[StoreWriter, Sequence[str]], None] | None = None,
     ) -> None:
-        number = None if task is None else task.number
-        applied = self._committer.apply(row, ops, task=number, then=then)
+        applied = self._committer.apply(row, ops, tasks=[t.number for t in batch], then=then)
         for name in [op.name for op in applied.kept] + ["dropped"] * len(applied.dropped):
             counts[name] = counts.get(name, 0) + 1
 
     # tasks ------------------------------------------------------------------------------------
 
-    def _keys(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
+    def _keys(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
         """Make keys that are missing: a plugin failed, or the embedder is another one."""
         with self._searcher.view(row.path) as view:
-            first, last = task.ref or 0, task.until or 0
+            first, last = batch[0].ref or 0, batch[0].until or 0
             refs = [
                 r
                 for r in view.reader.select(row, None, first - 1, _MANY, active=False)
@@ -128,15 +131,15 @@ class Consolidator:
                     for (channel, space), some in made.items()
                 ]
             self._searcher.models.done()
-        self._done(row, ops, task, counts)
+        self._done(row, ops, batch, counts)
 
-    def _segment(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
+    def _segment(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
         """Traces of the sessions that got new turns, and what policies make of them."""
         ops: list[Op] = []
         with self._searcher.view(row.path) as view:
-            for session in self._sessions(view.reader, row, task):
+            for session in self._sessions(view.reader, row, batch):
                 ops += self._traces(view, row, session)
-        self._done(row, ops, task, counts, then=self._queue_extraction(row, ops))
+        self._done(row, ops, batch, counts, then=self._queue_extraction(row, ops))
 
     def _queue_extraction(
         self, row: ScopeRow, ops: Sequence[Op]
@@ -160,9 +163,17 @@ class Consolidator:
             ops += self._trace(view, row, buffer[members], refs[members])
         return ops
 
-    def _sessions(self, reader: StoreReader, row: ScopeRow, task: Work) -> list[str]:
-        refs = reader.select(row, None, (task.ref or 1) - 1, _MANY)
-        entries = reader.entries(row, [ref for ref in refs if ref <= (task.until or 0)])
+    def _sessions(self, reader: StoreReader, row: ScopeRow, batch: Sequence[Work]) -> list[str]:
+        """The sessions that a batch of tasks is about, each once."""
+        # In order of arrival, so the span that may hold a record is the last one begun before it.
+        spans = sorted((task.ref or 0, task.until or 0) for task in batch)
+        firsts = [first for first, _ in spans]
+        refs = [
+            ref
+            for ref in reader.select(row, None, firsts[0] - 1, _MANY)
+            if ref <= spans[bisect_right(firsts, ref) - 1][1]
+        ]
+        entries = reader.entries(row, refs)
         return list(dict.fromkeys(e[10] for e in entries if e[2] == 0 and e[10] is not None))
 
     def _trace(
@@ -198,15 +209,15 @@ class Consolidator:
         sources = tuple(m.id for m in members)
         return [Add(record=record, keys=keys, sources=sources, contains=True, who=_WHO)]
 
-    def _extract(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
+    def _extract(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
         """What extracting, reconciling and organising policies make of a trace."""
         settled: list[Op] = []
         with self._searcher.view(row.path) as view:
-            for _, trace in view.load([task.ref or 0]):
+            for _, trace in view.load([batch[0].ref or 0]):
                 for candidate in _ops(self._plugins.collect("extract", trace=trace, view=view)):
                     settled += self._reconciled(candidate, view)
                 settled += _ops(self._plugins.collect("organize", record=trace, view=view))
-        self._done(row, settled, task, counts)
+        self._done(row, settled, batch, counts)
 
     def _reconciled(self, candidate: Op, view: ScopeView) -> list[Op]:
         near: list[Record] = []
@@ -227,17 +238,17 @@ class Consolidator:
             return []
         return _ops([(name or "", answer)])
 
-    def _derive(self, row: ScopeRow, task: Work, counts: dict[str, int]) -> None:
+    def _derive(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
         """A derived record lost a source: traces are made again, others wait for their policy."""
         with self._searcher.view(row.path) as view:
-            loaded = view.reader.load(row, [task.ref or 0])
+            loaded = view.reader.load(row, [batch[0].ref or 0])
             ops: list[Op] = []
             if loaded and loaded[0][1].kind is Kind.TRACE and loaded[0][1].status is Status.STALE:
                 members = view.reader.targets(row, loaded[0][0], EdgeKind.CONTAINS)
                 left = [record for _, record in view.load(members)]
                 if left:
                     ops = self._trace(view, row, left, members)
-        self._done(row, ops, task, counts)
+        self._done(row, ops, batch, counts)
 
     def _maintain(self, row: ScopeRow, until: float | None, counts: dict[str, int]) -> list[str]:
         """What maintaining policies propose; what failed."""
@@ -254,8 +265,18 @@ class Consolidator:
                     ops += _ops([answer])
                 except (PluginFailed, InvalidInput) as error:
                     failed.append(f"maintain: {error}")
-        self._done(row, ops, None, counts)
+        self._done(row, ops, (), counts)
         return failed
+
+
+def _batches(tasks: Sequence[Work]) -> Iterator[list[Work]]:
+    """All tasks of segmenting as one, so that a session is read once; the others one by one."""
+    together = [task for task in tasks if task.kind == "segment"]
+    if together:
+        yield together
+    for task in tasks:
+        if task.kind != "segment":
+            yield [task]
 
 
 def heading(members: Sequence[Record]) -> str:

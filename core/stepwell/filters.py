@@ -5,6 +5,7 @@ A filter is a small syntax tree. Rendering it to SQL, with every value bound, is
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -124,7 +125,12 @@ class Filter:
         return Filter.of(Not(self.tree))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Filter) and self.tree == other.tree
+        # To Python, true and 1 are the same; to a payload they are not.
+        return (
+            isinstance(other, Filter)
+            and self.tree == other.tree
+            and _truths(self.tree) == _truths(other.tree)
+        )
 
     def __hash__(self) -> int:
         return hash(self.tree)
@@ -145,6 +151,10 @@ def conditions(tree: Tree) -> Iterable[Condition]:
                 stack.extend(reversed(parts))
             case Not(part):
                 stack.append(part)
+
+
+def _truths(tree: Tree) -> list[bool]:
+    return [isinstance(choice, bool) for c in conditions(tree) for choice in c.choices]
 
 
 def names_field(where: Filter | None, field: Field) -> bool:
@@ -236,6 +246,8 @@ def _payload(path: Any, value: Any) -> Condition:
             raise InvalidFilter("payload compares text, numbers, booleans and null")
         if isinstance(choice, str):
             _text("payload", choice)
+        if isinstance(choice, float) and not math.isfinite(choice):
+            raise InvalidFilter("payload: a number that is none, or infinite")
         if isinstance(choice, int) and not -(2**63) <= choice < 2**63:
             raise InvalidFilter("payload: a whole number beyond 64 bits")
     return Condition("payload", choices, path)

@@ -28,6 +28,10 @@ from stepwell.plugins import Plugins
 from stepwell.searching import Searcher
 
 
+#: Scopes whose numbers are kept at hand.
+_KEPT_SCOPES = 10_000
+
+
 @dataclass(slots=True)
 class _Draft:
     """A turn on its way: as sent, as screened, and as it will be written."""
@@ -53,6 +57,7 @@ class Writer:
         self._secret_of = secret_of
         self._usage = usage
         self._count = 0
+        self._rows: dict[tuple[str, ...], ScopeRow] = {}
 
     def remember(self, path: tuple[str, ...], turns: Sequence[Turn]) -> Receipt:
         """Store turns: all that are new, in one transaction, or, if it fails, none."""
@@ -109,12 +114,18 @@ class Writer:
             drafts[i].screened = turn
 
     def _scope(self, path: tuple[str, ...]) -> ScopeRow:
-        with self._committer.store.reading() as reader:
-            row = reader.scope_of(path)
-        if row is not None:
-            return row
-        with self._committer.store.writing(self._committer.clock()) as writer:
-            return writer.open_scope(path, self._secret_of(path))
+        """The scope, made if need be. Its number is never given twice, so it may be kept."""
+        row = self._rows.get(path)
+        if row is None:
+            with self._committer.store.reading() as reader:
+                row = reader.scope_of(path)
+            if row is None:
+                with self._committer.store.writing(self._committer.clock()) as writer:
+                    row = writer.open_scope(path, self._secret_of(path))
+            if len(self._rows) >= _KEPT_SCOPES:
+                self._rows.clear()
+            self._rows[path] = row
+        return row
 
     def _compose(self, row: ScopeRow, drafts: list[_Draft]) -> None:
         """Records with ids and keys. Nothing is locked yet."""
@@ -151,7 +162,8 @@ class Writer:
         degraded: list[Noted] = []
         new: list[NewRecord] = []
         with self._committer.store.writing(self._committer.clock()) as writer:
-            if writer.again(row) is None or writer.scope_of(row.path) != writer.again(row):
+            if writer.again(row) is None:
+                self._rows.pop(row.path, None)
                 return None
             taken: dict[bytes, bytes | None] = {}
             for draft in drafts:

@@ -42,7 +42,6 @@ from stepwell.contracts.store import (
 )
 
 __all__ = [
-    "name_of",
     "STATUS_CODES",
     "Block",
     "BoolArray",
@@ -75,4 +74,5 @@ __all__ = [
     "View",
     "Words",
     "Work",
+    "name_of",
 ]

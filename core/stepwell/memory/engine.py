@@ -77,7 +77,7 @@ class Engine:
             self._usage, self._usage_lock = {}, threading.Lock()
             self.searcher.caches.renew()
         if self.store.pending and not self.store.read_only:
-            self.store.settle(patience=0.05)
+            self.store.settle(patience=0)
         return self
 
     def secret_of(self, path: tuple[str, ...]) -> bytes:

@@ -74,7 +74,7 @@ class Scope:
 
     # taking in --------------------------------------------------------------------------------
 
-    def remember(self, text: str | Turn | Mapping[str, Any], **fields: Any) -> Receipt:
+    def remember(self, /, text: str | Turn | Mapping[str, Any], **fields: Any) -> Receipt:
         """Store one turn. When this returns, neither kill -9 nor a power cut takes it back.
 
         `fields` are those of Turn: actor, role, session, at, id, origin, upstream, task, step ...

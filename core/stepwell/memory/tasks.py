@@ -72,7 +72,7 @@ class Task:
     ) -> None:
         """The task stays as it is; say how it ended by `outcome`."""
 
-    def remember(self, text: str | Turn | Mapping[str, Any], **fields: Any) -> Receipt:
+    def remember(self, /, text: str | Turn | Mapping[str, Any], **fields: Any) -> Receipt:
         """See Scope.remember. The turn carries the task's id."""
         turn = turn_of(text, {"session": self.session, **fields, "task": self._begun()})
         return self._engine.ready().writer.remember(self._path, [turn])
@@ -82,7 +82,7 @@ class Task:
         made = [turn.model_copy(update={"task": self._begun()}) for turn in turns_of(turns)]
         return self._engine.ready().writer.remember(self._path, made)
 
-    def recall(self, query: str, **options: Any) -> Recall:
+    def recall(self, /, query: str, **options: Any) -> Recall:
         """See Scope.recall. What is shown is credited with the task's outcome."""
         asked = query_of(query, task=self._begun(), **options)
         found = self._engine.ready().recaller.recall(self._path, asked)

@@ -46,6 +46,10 @@ from stepwell.models.records import (
 )
 
 __all__ = [
+    "MAX_NAME_CHARS",
+    "MAX_PAYLOAD_BYTES",
+    "MAX_TEXT_BYTES",
+    "TRUST",
     "Attachment",
     "Change",
     "Context",
@@ -61,9 +65,6 @@ __all__ = [
     "Kind",
     "LeftOut",
     "Level",
-    "MAX_NAME_CHARS",
-    "MAX_PAYLOAD_BYTES",
-    "MAX_TEXT_BYTES",
     "Name",
     "Node",
     "Noted",
@@ -75,7 +76,6 @@ __all__ = [
     "Report",
     "Slot",
     "Status",
-    "TRUST",
     "Text",
     "Turn",
     "Unit",

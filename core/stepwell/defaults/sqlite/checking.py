@@ -26,8 +26,10 @@ _COUNTED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "records of no scope",
+        (
             "SELECT count(*) FROM records r LEFT JOIN scopes s ON s.scope = r.scope "
             "WHERE s.scope IS NULL"
+        ),
         _RESTORE,
     ),
     (
@@ -99,11 +101,12 @@ _COUNTED: tuple[tuple[str, str, str], ...] = (
     (
         "slots, documents or scopes whose body is missing",
         (
-            "SELECT (SELECT count(*) FROM slots s LEFT JOIN bodies b ON b.body = s.body "
-            "WHERE b.body IS NULL) + (SELECT count(*) FROM documents d "
+            "SELECT (SELECT count(*) FROM slots s "
+            "LEFT JOIN bodies b ON b.body = s.body WHERE b.body IS NULL) + "
+            "(SELECT count(*) FROM documents d "
             "LEFT JOIN bodies b ON b.body = d.body WHERE b.body IS NULL) + "
-            "(SELECT count(*) FROM scopes s LEFT JOIN bodies b ON b.body = s.body "
-            "WHERE b.body IS NULL)"
+            "(SELECT count(*) FROM scopes s "
+            "LEFT JOIN bodies b ON b.body = s.body WHERE b.body IS NULL)"
         ),
         _RESTORE,
     ),

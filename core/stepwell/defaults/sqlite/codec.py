@@ -55,10 +55,8 @@ _EXTRA = ("upstream", "step", "action", "observation", "reward", "attachments")
 
 def extra_of(record: Record) -> str | None:
     """The rarely used fields of a record, as JSON; None when all are empty."""
-    if not (
-        record.upstream or record.step is not None or record.action or record.observation
-        or record.reward is not None or record.attachments
-    ):  # fmt: skip
+    said = (record.step, record.action, record.observation, record.reward)
+    if not (record.upstream or record.attachments or any(part is not None for part in said)):
         return None
     return dumps(record.model_dump(mode="json", include=set(_EXTRA), exclude_defaults=True))
 

@@ -39,9 +39,20 @@ _ID = (
     "(EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value = hex(r.id)) OR "
     "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value = c.turn))"
 )
+# What is blank waits to be derived again, and says nothing.
+_UNSAID = {
+    "session": "(c.session IS NULL OR substr(CAST(c.session AS BLOB), 1, 1) = x'00')",
+    "actor": "(c.actor IS NULL OR substr(CAST(c.actor AS BLOB), 1, 1) = x'00')",
+    "role": "(c.role IS NULL OR substr(CAST(c.role AS BLOB), 1, 1) = x'00')",
+    "task": "(c.task IS NULL OR substr(CAST(c.task AS BLOB), 1, 1) = x'00')",
+}
+_SAID = "CASE substr(CAST(c.payload AS BLOB), 1, 1) WHEN x'00' THEN NULL ELSE c.payload END"
+# SQLite gives 1 for true, and for a list or an object its text.
 _PAYLOAD = (
-    "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS json_extract(c.payload, ?) "
-    "AND (j.type IN ('true', 'false')) IS (json_type(c.payload, ?) IN ('true', 'false') IS TRUE))"
+    "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS json_extract(" + _SAID + ", ?) "
+    "AND CASE json_type(" + _SAID + ", ?) WHEN 'true' THEN j.type = 'true' "
+    "WHEN 'false' THEN j.type = 'false' WHEN 'array' THEN 0 WHEN 'object' THEN 0 "
+    "ELSE j.type NOT IN ('true', 'false') END)"
 )
 _CODES: dict[str, dict[Any, int]] = {
     "origin": dict(ORIGIN_CODE),
@@ -90,6 +101,10 @@ def _condition(condition: Condition, values: list[Any]) -> str:
         path = "$." + ".".join('"' + name + '"' for name in (condition.path or "").split("."))
         values.extend((dumps(list(choices)), path, path))
         return _PAYLOAD
+    if None in choices and field in _UNSAID:
+        said = [choice for choice in choices if choice is not None]
+        values.append(dumps(said))
+        return "(" + _SOME[field] + " OR " + _UNSAID[field] + ")"
     stored = [_CODES[field][choice] for choice in choices] if field in _CODES else list(choices)
     if len(stored) == 1:
         values.append(stored[0])

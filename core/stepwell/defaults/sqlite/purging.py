@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from stepwell.contracts import ScopeRow
 from stepwell.defaults.sqlite.codec import BLANK, EDGE_CODE, LIVE, OP_CODE, STATUS_CODE
@@ -75,7 +76,7 @@ class Purger(Writer):
             if row is None:
                 continue
             counts["keys"] += self.blank_keys(scope, ref)
-            self._undo_supersession(scope, ref)
+            counts["edges"] += self._undo_supersession(scope, ref)
             self._blank_words(scope, ref)
             if ref in stale:
                 counts["stale"] += 1
@@ -128,15 +129,35 @@ class Purger(Writer):
             cut += self._db.execute(_EDGE_DELETES[where], bound).rowcount
         return cut
 
-    def _undo_supersession(self, scope: ScopeRow, ref: int) -> None:
-        """What a forgotten record superseded holds again."""
-        for target in self.targets(scope, ref, EdgeKind.SUPERSEDES):
-            row = self._db.execute(
-                "SELECT status FROM records WHERE scope = ? AND ref = ?", (scope.number, target)
-            ).fetchone()
-            if row is not None and row[0] == STATUS_CODE[Status.SUPERSEDED]:
-                before = self.set_state(scope, target, status=Status.ACTIVE, valid_to=None)
+    def _undo_supersession(self, scope: ScopeRow, ref: int, only: int | None = None) -> int:
+        """What a record superseded (or `only` one of it) holds again; how many edges went."""
+        targets = self.targets(scope, ref, EdgeKind.SUPERSEDES) if only is None else [only]
+        for target in targets:
+            self.unlink(scope, ref, EdgeKind.SUPERSEDES, target)
+            state = self._state_instead(scope, target)
+            if state:
+                before = self.set_state(scope, target, **state)
                 self.journal_op(scope, "set_state", target, who="forget", before=before)
+        return len(targets)
+
+    def _state_instead(self, scope: ScopeRow, ref: int) -> dict[str, Any]:
+        """The state of a superseded record after one that superseded it is gone."""
+        row = self._db.execute(
+            "SELECT status FROM records WHERE scope = ? AND ref = ?", (scope.number, ref)
+        ).fetchone()
+        superseded = STATUS_CODE[Status.SUPERSEDED]
+        if row is None or row[0] != superseded:
+            return {}
+        newer = [e.source for e in self.edges(scope, ref, EdgeKind.SUPERSEDES) if e.target == ref]
+        if newer:
+            # Another still stands in its place, from when that one holds.
+            ((_, last),) = self.load(scope, [max(newer)])
+            return {"valid_to": last.valid_from or last.said_at or last.stored_at}
+        state: dict[str, Any] = {"status": Status.ACTIVE, "valid_to": None}
+        for _, change, _ in self.journal(scope, ref, limit=1_000_000):
+            if change.op == "supersede" and change.before.get("status") not in (None, superseded):
+                state = {name: change.before.get(name) for name in state}
+        return state
 
     def _blank_said(self, scope: ScopeRow, turns: set[str]) -> None:
         """Labels, keys and slots that name a forgotten turn among their sources."""
@@ -147,12 +168,7 @@ class Purger(Writer):
             if turns.intersection(self.body(scope, body).get("sources", ())):
                 self._db.execute(_ZERO_BODY + "WHERE body = ?", (body,))
                 if kind == EDGE_CODE[EdgeKind.SUPERSEDES]:
-                    self._undo_supersession(scope, source)
-                    self._db.execute(
-                        "DELETE FROM edges "
-                        "WHERE scope = ? AND source = ? AND kind = ? AND target = ?",
-                        (scope.number, source, kind, target),
-                    )
+                    self._undo_supersession(scope, source, target)
         for kid, ref, body in self._db.execute(
             "SELECT kid, ref, sources FROM keys INDEXED BY keys_by_ref "
             "WHERE scope = ? AND sources IS NOT NULL AND live = ?",

@@ -131,13 +131,16 @@ class Reader(ScopeReader):
     def keys(
         self, scope: ScopeRow, channel: str, space: str, refs: Sequence[int] | None = None
     ) -> list[tuple[Any, ...]]:
-        """Rows (kid, ref, first, last, body) of live keys, ascending by ref, then kid."""
+        """Rows (kid, ref, first, last, body) of live keys, ascending by kid."""
         bound = (scope.number, LIVE, channel, space)
         if refs is None:
-            return self._db.execute(_KEY + " ORDER BY ref, kid", bound).fetchall()
-        rows: list[tuple[Any, ...]] = []
-        for ref in sorted(refs):
-            rows += self._db.execute(_KEY + " AND ref = ? ORDER BY kid", (*bound, ref)).fetchall()
+            # Read in the order of the index, which is almost that of the numbers.
+            rows = self._db.execute(_KEY + " ORDER BY ref, kid", bound).fetchall()
+        else:
+            rows = []
+            for ref in sorted(refs):
+                rows += self._db.execute(_KEY + " AND ref = ?", (*bound, ref)).fetchall()
+        rows.sort(key=lambda row: int(row[0]))
         return rows
 
     def spaces(self, scope: ScopeRow) -> list[tuple[str, str, int]]:

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from stepwell.defaults.sqlite.checking import problems
 from stepwell.defaults.sqlite.connection import MEMORY, connect, migrate, prepare, typed_errors
@@ -50,7 +51,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
-        self.path = path if path == MEMORY else os.path.abspath(path)
+        self.path = path if path == MEMORY else _absolute(path)
         self.read_only = read_only
         self._closed = False
         self._open = _Open()
@@ -88,13 +89,13 @@ class SqliteStore:
         if self.path == MEMORY:
             return None
         try:
-            found = os.stat(self.path)
+            found = Path(self.path).stat()
         except OSError:
             raise StoreGone(f"{self.path}: the file was removed or cannot be reached") from None
         return found.st_dev, found.st_ino
 
     def _live(self) -> _Open:
-        """This process's connections; new ones after a fork. Also: is the file still ours?"""
+        """This process's connections, new ones after a fork, if the file is still ours."""
         if self._closed:
             raise StoreClosed(f"{self.path}: the store is closed")
         live = self._open
@@ -131,14 +132,19 @@ class SqliteStore:
                 with contextlib.suppress(sqlite3.Error):
                     db.execute("ROLLBACK")
         finally:
-            with live.gate:
-                live.reads -= 1
-                keep = db is not None and not live.closed and len(live.idle) < _IDLE
-                if db is not None and keep:
-                    live.idle.append(db)
-                live.gate.notify_all()
-            if db is not None and not keep:
-                db.close()
+            self._read(live, db)
+
+    @staticmethod
+    def _read(live: _Open, db: sqlite3.Connection | None) -> None:
+        """A read is over: its connection, if it had one, waits for the next, or is closed."""
+        with live.gate:
+            live.reads -= 1
+            keep = not live.closed and len(live.idle) < _IDLE
+            if db is not None and keep:
+                live.idle.append(db)
+            live.gate.notify_all()
+        if db is not None and not keep:
+            db.close()
 
     def close(self) -> None:
         """Close every connection of this process, after the reads and writes under way."""
@@ -222,7 +228,7 @@ class SqliteStore:
             if db.execute("SELECT 1 FROM meta WHERE name = 'rebuilding'").fetchone() is not None:
                 self._rebuild(live)  # a compaction was cut short
             if self.path != MEMORY:
-                db.execute(_SHORT if patience < 1 else _LONG)
+                db.execute(_NOW if patience <= 0 else _SHORT if patience < 1 else _LONG)
                 try:
                     busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                 finally:
@@ -269,7 +275,7 @@ class SqliteStore:
 
     def backup(self, target: str, progress: Callable[[int, int], None] | None = None) -> None:
         """A consistent copy in a new file, while others go on writing. StoreError if it exists."""
-        destination = os.path.abspath(target)
+        destination = _absolute(target)
         try:
             os.close(os.open(destination, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError as error:
@@ -278,7 +284,7 @@ class SqliteStore:
             with typed_errors(destination):
                 self._copy(destination, progress)
         except BaseException:
-            os.unlink(destination)
+            Path(destination).unlink()
             raise
 
     def _copy(self, destination: str, progress: Callable[[int, int], None] | None) -> None:
@@ -299,6 +305,11 @@ class SqliteStore:
             copy.close()
 
 
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, absolute() keeps ".."
+
+
+_NOW = "PRAGMA busy_timeout = 0"
 _SHORT = "PRAGMA busy_timeout = 200"
 _LONG = "PRAGMA busy_timeout = 5000"
 _USUAL = "PRAGMA busy_timeout = 60000"

@@ -228,7 +228,7 @@ class Writer(Reader):
                 task,
                 payload or held,
                 extra,
-                text or said,
+                said if text is None else text,
             ),
         )
         return content
@@ -300,13 +300,10 @@ class Writer(Reader):
     def enqueue(
         self, scope: ScopeRow, kind: str, ref: int | None = None, until: int | None = None
     ) -> None:
-        """A task for the queue."""
-        row = self._db.execute(
-            "SELECT max(wid) FROM work WHERE scope = ?", (scope.number,)
-        ).fetchone()
+        """A task for the queue. Its number is a journal position, so that it is never used twice."""
         self._db.execute(
             "INSERT INTO work (scope, wid, kind, ref, until) VALUES (?, ?, ?, ?, ?)",
-            (scope.number, (row[0] or 0) + 1, WORK_CODE[kind], ref, until),
+            (scope.number, self._position(scope), WORK_CODE[kind], ref, until),
         )
 
     def done(self, scope: ScopeRow, task: int) -> None:

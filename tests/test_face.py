@@ -1,0 +1,50 @@
+"""What `import stepwell` promises."""
+
+import subprocess
+import sys
+
+import stepwell
+
+
+def run(code: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+def test_every_public_name_is_listed_and_every_listed_name_is_there():
+    modules = {"aio", "committing", "consolidating", "contracts", "defaults", "erasing", "fencing",
+               "filters", "hookspecs", "identity", "mechanisms", "memory", "models", "ops", "plugins",
+               "recalling", "searching", "testing", "transfer", "writing", "annotations"}  # fmt: skip
+    public = {name for name in vars(stepwell) if not name.startswith("_")} - modules
+    assert public | {"__version__"} == set(stepwell.__all__)
+    assert stepwell.__all__ == sorted(stepwell.__all__)
+
+
+def test_importing_opens_no_socket_reads_no_file_of_ours_and_brings_no_framework():
+    code = (
+        "import socket, sys\n"
+        "def no(*a, **k): raise SystemExit('a socket was opened')\n"
+        "socket.socket.connect = no\n"
+        "import stepwell\n"
+        "heavy = {'faiss', 'torch', 'langchain_core', 'llama_index', 'autogen_core', 'pytest',"
+        " 'hypothesis', 'requests', 'httpx'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    assert run(code) == "[]"
+
+
+def test_remembering_and_recalling_open_no_socket():
+    code = (
+        "import socket\n"
+        "def no(*a, **k): raise SystemExit('a socket was opened')\n"
+        "socket.socket.connect = no; socket.getaddrinfo = no\n"
+        "from stepwell import Memory\n"
+        "with Memory.open() as memory:\n"
+        "    alice = memory.scope('alice')\n"
+        "    alice.remember('The ferry leaves at noon.')\n"
+        "    print(alice.recall('When does the ferry leave?')[0].text)\n"
+    )
+    assert run(code) == "The ferry leaves at noon."
