@@ -3,8 +3,14 @@
 from pathlib import Path
 
 from stepwell.defaults.sqlite.store import SqliteStore
+from stepwell.defaults.vector_index import VectorIndex
+from stepwell.defaults.word_index import WordIndex
 from stepwell.testing import (
+    EmbedderContract,
+    HashingEmbedder,
+    IndexContract,
     StoreContract,
+    WordsContract,
 )
 
 
@@ -21,3 +27,18 @@ class TestSqliteStoreInMemory(StoreContract):
 
     def open(self, tmp_path: Path):
         return SqliteStore(":memory:")
+
+
+class TestVectorIndex(IndexContract):
+    def open(self, dim: int):
+        return VectorIndex(dim)
+
+
+class TestWordIndex(WordsContract):
+    def open(self):
+        return WordIndex()
+
+
+class TestHashingEmbedder(EmbedderContract):
+    def open(self):
+        return HashingEmbedder()

@@ -27,7 +27,6 @@ from stepwell.ops import Add, SetState
 from stepwell.plugins import Plugins
 from stepwell.searching import Searcher
 
-
 #: Scopes whose numbers are kept at hand.
 _KEPT_SCOPES = 10_000
 
@@ -49,7 +48,8 @@ class Writer:
 
     def __init__(
         self, committer: Committer, searcher: Searcher, plugins: Plugins,
-        secret_of: Callable[[tuple[str, ...]], bytes], usage: Callable[[tuple[str, ...]], list[SetState]],
+        secret_of: Callable[[tuple[str, ...]], bytes],
+        usage: Callable[[tuple[str, ...]], list[SetState]],
     ) -> None:  # fmt: skip
         self._committer = committer
         self._searcher = searcher
@@ -85,33 +85,20 @@ class Writer:
                 draft.screened = draft.sent
             return
         sent = tuple(draft.sent for draft in drafts)
-        waiting: list[int] = list(range(len(drafts)))
+        waiting = list(drafts)
 
         def check(answer: object) -> tuple[Turn, ...]:
-            """As many answers as turns, each a turn or a polite no; the rest goes on."""
-            if not isinstance(answer, (list, tuple)) or len(answer) != len(waiting):
-                raise TypeError("one answer for each turn")
-            if not all(isinstance(a, (Turn, Rejected)) for a in answer):
-                raise TypeError("turns, or Rejected")
-            kept, left = [], []
-            for i, a in zip(waiting, answer, strict=True):
-                if isinstance(a, Rejected):
-                    drafts[i].refused = a.reason or "rejected"
-                else:
-                    if a.id != drafts[i].sent.id:
-                        raise TypeError("a turn keeps its id")
-                    kept.append(a)
-                    left.append(i)
-            waiting[:] = left
-            return tuple(kept)
+            turns = _screened(answer, waiting)
+            waiting[:] = [draft for draft in waiting if not draft.refused]
+            return turns
 
         with self._searcher.view(path) as view:
             screened, failures = self._plugins.fold("screen_turns", "turns", sent, check, view=view)
         if failures:
             raise failures[0]
-        for i, turn in zip(waiting, screened, strict=True):
+        for draft, turn in zip(waiting, screened, strict=True):
             _sized(turn)
-            drafts[i].screened = turn
+            draft.screened = turn
 
     def _scope(self, path: tuple[str, ...]) -> ScopeRow:
         """The scope, made if need be. Its number is never given twice, so it may be kept."""
@@ -148,12 +135,13 @@ class Writer:
             for draft, record, turn_id in made:
                 keys, draft.failed = self._searcher.keys_of(record, view)
                 sent = draft.sent
+                said = (sent.text, sent.role or "", sent.actor or "", sent.session or "")
                 draft.new = NewRecord(
                     record,
                     keyed(row.secret, "turn", turn_id),
-                    keyed(row.secret, "content", sent.text, sent.role or "", sent.actor or "", sent.session or ""),
+                    keyed(row.secret, "content", *said),
                     keys,
-                )  # fmt: skip
+                )
             models.done()
 
     def _commit(self, row: ScopeRow, drafts: list[_Draft], notes: list[str]) -> Receipt | None:
@@ -234,6 +222,23 @@ class Writer:
                 writer.enqueue(row, "keys", item.ref, item.ref)
         if self._plugins.has("segment"):
             writer.enqueue(row, "segment", new[0].ref, new[-1].ref)
+
+
+def _screened(answer: object, waiting: Sequence[_Draft]) -> tuple[Turn, ...]:
+    """As many answers as turns, each a turn or a polite no; the turns that go on."""
+    if not isinstance(answer, (list, tuple)) or len(answer) != len(waiting):
+        raise TypeError("one answer for each turn")
+    if not all(isinstance(a, (Turn, Rejected)) for a in answer):
+        raise TypeError("turns, or Rejected")
+    kept = []
+    for draft, a in zip(waiting, answer, strict=True):
+        if isinstance(a, Rejected):
+            draft.refused = a.reason or "rejected"
+        elif a.id == draft.sent.id:
+            kept.append(a)
+        else:
+            raise TypeError("a turn keeps its id")
+    return tuple(kept)
 
 
 def _credit(writer: StoreWriter, row: ScopeRow, op: SetState) -> None:

@@ -26,7 +26,7 @@ class WordKeys:
     name = "words"
 
     @hookimpl
-    def keys(self, record_or_query: Record | Query, view: View) -> Sequence[Key] | None:
+    def keys(self, record_or_query: Record | Query) -> Sequence[Key] | None:
         """Keys of a record; a question needs none."""
         if not isinstance(record_or_query, Record):
             return None
@@ -81,7 +81,7 @@ class Ranker:
         return {"weights": dict(self.weights)}
 
     @hookimpl
-    def plan(self, query: Query, view: View) -> Plan:
+    def plan(self, query: Query) -> Plan:
         """The same for every question."""
         return Plan(query=query, weights=self.weights, role=query.role, task=query.task)
 
@@ -122,7 +122,7 @@ class Sessions:
     name = "sessions"
 
     @hookimpl
-    def segment(self, buffer: Sequence[Record], view: View) -> Sequence[int]:
+    def segment(self, buffer: Sequence[Record]) -> Sequence[int]:
         """The whole session."""
         return [len(buffer) - 1] if buffer else []
 
@@ -133,9 +133,9 @@ class Fallback:
     #: Whether a context shows the whole scope when it fits.
     whole = True
 
-    def plan(self, query: Query, view: View) -> Plan:
+    def plan(self, query: Query) -> Plan:
         """As Ranker."""
-        return Ranker().plan(query=query, view=view)
+        return Ranker().plan(query=query)
 
     def search(self, plan: Plan, view: View) -> list[Candidates]:
         """As the channels of words."""

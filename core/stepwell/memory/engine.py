@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import threading
@@ -29,7 +30,7 @@ from stepwell.errors import (
 )  # fmt: skip
 from stepwell.filters import Filter
 from stepwell.identity import SCHEME
-from stepwell.models import aware
+from stepwell.models import Report, aware
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
 from stepwell.recalling import Recaller
@@ -37,7 +38,11 @@ from stepwell.searching import VECTORS, GuardedModels, Searcher, space_of
 from stepwell.transfer import Rebuilder
 from stepwell.writing import Writer
 
+log = logging.getLogger("stepwell.memory")
+
 _MANY = 2**62
+#: Records whose keys are one task of the queue.
+_QUEUED = 500
 
 
 class Engine:
@@ -138,6 +143,13 @@ class Engine:
         self.searcher.caches.drop()
         _write_down(self)
 
+    def rebuild(self, progress: Callable[[int, int], None] | None = None) -> Report:
+        """Rebuild all scopes. Cut short, what is missing is queued at the next opening."""
+        self.note("keys_due", "1")
+        report = self.rebuilder.every(progress)
+        self.note("keys_due", None)
+        return report
+
     def queue_missing_keys(self) -> None:
         """Queue the records that have no vector in the embedder's space yet."""
         space = self.models.space
@@ -147,19 +159,22 @@ class Engine:
         while True:
             with self.store.reading() as reader:
                 page = reader.scopes(after, 100)
-                short = [
-                    row for row in page
-                    if not any((c, s) == (VECTORS, space) for c, s, _ in reader.spaces(row))
-                ]  # fmt: skip
-                spans = [(row, reader.select(row, None, 0, _MANY)) for row in short]
+                short = [(row, reader.keyless(row, VECTORS, space)) for row in page]
             if not page:
-                return
-            for row, refs in spans:
-                for start in range(0, len(refs), 500):
-                    with self.store.writing(self.clock()) as writer:
-                        some = refs[start : start + 500]
+                break
+            with self.store.writing(self.clock()) as writer:
+                for row, refs in short:
+                    for start in range(0, len(refs), _QUEUED):
+                        some = refs[start : start + _QUEUED]
                         writer.enqueue(row, "keys", some[0], some[-1])
             after = page[-1].number
+        self.note("keys_due", None)
+
+    def note(self, name: str, value: str | None) -> None:
+        """Write a fact about the file down, if it is not there already."""
+        if not self.store.read_only and _meta(self.store, name) != value:
+            with self.store.writing(self.clock()) as writer:
+                writer.set_meta(name, value)
 
 
 #: What Memory.open takes when it is not told otherwise.
@@ -252,19 +267,16 @@ def _embedder(
         # The file's own; for a new file words alone, until stepwell brings a table of its own.
         if held is None:
             return None
-        wanted = held.rpartition("/")[0]
-        made = host.open_part("open_embedder", wanted, Embedder)
+        made = host.open_part("open_embedder", held.rpartition("/")[0], Embedder)
+        if made is None:
+            log.warning("%s: no plugin opens its embedder %r; words alone", store.path, held)
+            return None
     elif isinstance(wanted, str):
         made = host.open_part("open_embedder", wanted, Embedder)
         if made is None:
             raise WrongEmbedder(f"no plugin opens an embedder named {wanted!r}")
     else:
         made = wanted
-    if made is None:
-        raise WrongEmbedder(
-            f"{store.path}: its vectors come from {held!r}, which no plugin opens; pass that "
-            "embedder, or embedder=None to work on words alone"
-        )
     if not isinstance(made, Embedder):
         raise InvalidInput("an embedder has a name, a dim and embed(texts, query=...)")
     if held is not None and held != space_of(made) and not rebuild:
@@ -320,9 +332,12 @@ def _settle_in(engine: Engine, rebuild: bool) -> None:
         return
     held = {name: _meta(store, name) for name in ("preset", "embedder")}
     _write_down(engine)
+    space = engine.models.space
+    if space is None and held["embedder"] is not None:
+        engine.note("keys_due", "1")  # what is stored from now on lacks a vector
     if rebuild:
-        engine.rebuilder.every()
-    elif engine.models.space is not None and held["embedder"] != engine.models.space:
+        engine.rebuild()
+    elif space is not None and (held["embedder"] != space or _meta(store, "keys_due")):
         engine.queue_missing_keys()
     elif held["preset"] not in (None, _facts(engine)["preset"]):
         _queue_again(engine)

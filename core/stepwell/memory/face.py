@@ -122,7 +122,7 @@ class Memory:
         engine = self._engine.ready()
         if preset is not None or embedder is not None:
             engine.change(preset, embedder)
-        report = engine.rebuilder.every(progress)
+        report = engine.rebuild(progress)
         for path in self.scopes():
             engine.consolidator.consolidate(path)
         return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -139,9 +139,7 @@ class Recaller:
             if answer is not None and not isinstance(answer, Plan):
                 run.failed(f"plugin {name!r} failed in hook 'plan': no Plan")
                 answer = None
-        made = (
-            answer if isinstance(answer, Plan) else self._fallback.plan(query=query, view=run.view)
-        )
+        made = answer if isinstance(answer, Plan) else self._fallback.plan(query=query)
         assert isinstance(made, Plan)  # noqa: S101 - a promise of the built-in policy
         return made
 
@@ -319,13 +317,13 @@ def _is_packing(answer: object, hits: Sequence[Hit]) -> bool:
     if not isinstance(answer, Packing):
         return False
     offered = {hit.record.id: hit.record for hit in hits}
-    shown = all(
-        isinstance(block, Block)
-        and isinstance(block.hit, Hit)
-        and offered.get(block.hit.record.id) is block.hit.record
-        for block in answer.blocks
-    )
+    shown = all(_shows(block, offered) for block in answer.blocks)
     return shown and all(isinstance(out, LeftOut) for out in answer.left_out)
+
+
+def _shows(block: object, offered: Mapping[str, Record]) -> bool:
+    hit: object = block.hit if isinstance(block, Block) else None
+    return isinstance(hit, Hit) and offered.get(hit.record.id) is hit.record
 
 
 def _merged(hits: list[Hit], found: list[Hit]) -> list[Hit]:

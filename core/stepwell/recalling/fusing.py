@@ -122,7 +122,8 @@ def candidates_of(name: str, answer: object, side: Side, view: ScopeView) -> lis
 def _sound(c: Candidates, size: int) -> bool:
     places, scores = np.asarray(c.places), np.asarray(c.scores)
     spans = np.empty((len(places), 2), np.int64) if c.spans is None else np.asarray(c.spans)
-    if not isinstance(c.channel, str) or places.ndim != 1 or places.shape != scores.shape:
+    channel: object = c.channel
+    if not isinstance(channel, str) or places.ndim != 1 or places.shape != scores.shape:
         return False
     if places.dtype.kind not in "iu" or spans.shape != (len(places), 2):
         return False

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from stepwell.contracts import IndexSpec, Query, Store
+from stepwell.contracts import Index, IndexSpec, Query, Store
 from stepwell.errors import PluginFailed
 from stepwell.models import Key, Record
 from stepwell.plugins import Plugins
@@ -35,9 +35,9 @@ class Searcher:
         self._plugins = plugins
         self._clock = clock
 
-    def _open_index(self, spec: IndexSpec) -> object:
-        index = self._plugins.open_part("open_index", spec, None)
-        if index is None:
+    def _open_index(self, spec: IndexSpec) -> Index:
+        index = self._plugins.open_part("open_index", spec, Index)
+        if not isinstance(index, Index):
             raise PluginFailed(f"no plugin opens an index of kind {spec.kind!r}")
         return index
 

@@ -53,7 +53,6 @@ class ScopeCache:
         self.flavour = flavour
         self.stamp = -1
         self.purges = -1
-        self.lock = threading.RLock()
         self.words_space, self.vectors_space = words, vectors
         index = open_index(IndexSpec(WORDS, words))
         self.words: Words = index  # type: ignore[assignment]  # the contract of this kind of index
@@ -75,7 +74,7 @@ class ScopeCache:
     def nbytes(self) -> int:
         """Roughly how much memory it holds."""
         arrays = (*self.columns.values(), *self.units.values(), *self.vector_units.values())
-        held = sum(array.nbytes for array in (self.refs, self.previous, *arrays))
+        held: int = sum(array.nbytes for array in (self.refs, self.previous, *arrays))
         return (
             held
             + 80 * len(self.ids)
@@ -252,7 +251,11 @@ class Caches:
         self._words = words
         self._limit = limit
         self._held: OrderedDict[tuple[int, Flavour], ScopeCache] = OrderedDict()
+        self._sizes: dict[tuple[int, Flavour], int] = {}
+        self._total = 0
         self._lock = threading.Lock()
+        # One lock for all caches of a scope: whoever holds one of them may ask for another.
+        self._scopes: dict[int, threading.RLock] = {}
         self.vectors: str | None = None
         self.dim = 0
 
@@ -268,8 +271,9 @@ class Caches:
             if cache is None:
                 cache = self._held[scope, flavour] = self.fresh(flavour)
             self._held.move_to_end((scope, flavour))
+            lock = self._scopes.setdefault(scope, threading.RLock())
         try:
-            with cache.lock:
+            with lock:
                 yield cache
         except BaseException:
             # Half caught up is worth nothing; the store has it all.
@@ -279,26 +283,34 @@ class Caches:
 
     def _bound(self, used: tuple[int, Flavour]) -> None:
         with self._lock:
-            held = sum(cache.nbytes for cache in self._held.values())
-            while held > self._limit and len(self._held) > 1:
-                oldest = next(iter(self._held))
-                if oldest == used:
-                    break
-                held -= self._held.pop(oldest).nbytes
+            cache = self._held.get(used)
+            if cache is None:
+                return
+            size = cache.nbytes
+            self._total += size - self._sizes.get(used, 0)
+            self._sizes[used] = size
+            while self._total > self._limit and len(self._held) > 1:
+                self._drop(next(iter(self._held)))
+
+    def _drop(self, key: tuple[int, Flavour]) -> None:
+        self._held.pop(key, None)
+        self._total -= self._sizes.pop(key, 0)
 
     def renew(self) -> None:
         """Begin anew in a forked process, without touching the parent's locks."""
         self._held = OrderedDict()
+        self._sizes, self._total = {}, 0
         self._lock = threading.Lock()
+        self._scopes = {}
 
     def drop(self, scope: int | None = None) -> None:
         """Drop the caches of one scope, or all of them."""
         with self._lock:
             for key in [key for key in self._held if scope is None or key[0] == scope]:
-                del self._held[key]
+                self._drop(key)
 
     @property
     def nbytes(self) -> int:
         """Roughly how much memory all caches hold."""
         with self._lock:
-            return sum(cache.nbytes for cache in self._held.values())
+            return self._total

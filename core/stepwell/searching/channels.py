@@ -145,7 +145,7 @@ def vectors(board: Board, query: str) -> Answer:
     return scores, best
 
 
-def order(board: Board, query: str) -> Answer:
+def order(board: Board, query: str) -> Answer:  # noqa: ARG001 - every channel is given it
     """The later it came, the higher: from just above 0 to 1."""
     size = len(board.cache)
     return (np.arange(1, size + 1) / max(1, size)).astype(np.float32), None

@@ -51,7 +51,8 @@ class GuardedModels:
     def embed(self, text: str, *, query: bool = False) -> FloatArray:
         """One normalised vector. Raises BadVectors, or whatever the embedder raises."""
         if query:
-            return self._vectors([text], query=True)[0]
+            asked: FloatArray = self._vectors([text], query=True)[0]
+            return asked
         ready: dict[str, FloatArray] = getattr(self._batch, "ready", {})
         if text not in ready:
             waiting: list[str] = getattr(self._batch, "waiting", [])

@@ -27,8 +27,9 @@ from stepwell.contracts import (
 from stepwell.filters import Filter
 from stepwell.identity import id_bytes, id_text
 from stepwell.models import Edge, EdgeKind, Hit, Key, Record, Slot, Status, Usage
-from stepwell.searching.caches import NEVER, VECTORS, WORDS, Caches, Flavour, ScopeCache
+from stepwell.searching.caches import NEVER, VECTORS, Caches, Flavour, ScopeCache
 from stepwell.searching.channels import CHANNELS, Board
+from stepwell.searching.earlier import fill_as_known
 from stepwell.searching.models import GuardedModels
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -148,41 +149,8 @@ class ScopeView:
         """A cache of its own, as the store was at an earlier time; what is forgotten stays gone."""
         limit = micros(known)
         self._overlay = self.reader.overlay(row, limit)
-        kept = []
-        for entry in self.reader.entries(row):
-            before = self._overlay.get(entry[0], {})
-            fields = list(entry)
-            for name, i in (("status", 4), ("trust", 5), ("valid_from", 8), ("valid_to", 9)):
-                if name in before:
-                    fields[i] = before[name]
-            if fields[7] <= limit and fields[4] in HELD and (fields[2] == 0) is episodes:
-                kept.append(tuple(fields))
         cache = self._caches.fresh(Flavour(HELD, episodes))
-        if not kept:
-            return cache
-        refs = {entry[0] for entry in kept}
-        rewritten = {ref for ref in refs if "content" in self._overlay.get(ref, {})}
-        words = [
-            k for k in self.reader.keys(row, WORDS, cache.words_space) if k[1] in refs - rewritten
-        ]
-        vectors = []
-        if cache.vectors_space is not None:
-            vectors = [
-                k
-                for k in self.reader.keys(row, VECTORS, cache.vectors_space)
-                if k[1] in refs - rewritten
-            ]
-        kid = max((k[0] for k in (*words, *vectors)), default=0)
-        for ref in sorted(rewritten):
-            record = self.reader.version(row, ref, self._overlay[ref]["content"])
-            for key in self._keys_of(record) if record is not None and self._keys_of else ():
-                kid += 1
-                first, last = key.span if key.span is not None else (None, None)
-                if (key.channel, key.space) == (WORDS, cache.words_space):
-                    words.append((kid, ref, first, last, key.body))
-                elif (key.channel, key.space) == (VECTORS, cache.vectors_space):
-                    vectors.append((kid, ref, first, last, key.body))
-        cache.load(kept, words, vectors)
+        fill_as_known(cache, self.reader, row, limit, self._overlay, self._keys_of)
         return cache
 
     # records ----------------------------------------------------------------------------------
@@ -215,9 +183,11 @@ class ScopeView:
         if self.moment is not None:
             for episodes in (True, False):
                 side = self.side(episodes)
-                if side is not None and (place := side.cache.place(ref)) is not None:
-                    if side.seen is None or side.seen[place]:
-                        return self.load([ref])[0][1]
+                place = None if side is None else side.cache.place(ref)
+                if side is None or place is None:
+                    continue
+                if side.seen is None or side.seen[place]:
+                    return self.load([ref])[0][1]
             return None
         loaded = self.load([ref])
         return loaded[0][1] if loaded else None

@@ -251,6 +251,11 @@ _SCALARS = [
 ]  # fmt: skip
 _PATHS = ["a", "b", "a.b", "a.b.c", "b.a", "_"]
 
+#: One payload for each thing that is easily taken for another.
+TELLING_PAYLOADS: list[dict[str, Any]] = [
+    *({"a": value} for value in (*_SCALARS, [1], {"b": 1}, "a\x00b", {"b": {"c": 1}}, [{"b": 1}])),
+    {"a.b": 1}, {"b": {"a": True}}, {"b": {"a": 1}}, {"_": "1"},
+]  # fmt: skip
 #: Payloads with the paths and values that FILTERS ask for, among them what only looks like them.
 PAYLOADS = st.one_of(
     st.just({}),

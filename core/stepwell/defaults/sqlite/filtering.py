@@ -41,15 +41,15 @@ _ID = (
 )
 # What is blank waits to be derived again, and says nothing.
 _UNSAID = {
-    "session": "(c.session IS NULL OR substr(CAST(c.session AS BLOB), 1, 1) = x'00')",
-    "actor": "(c.actor IS NULL OR substr(CAST(c.actor AS BLOB), 1, 1) = x'00')",
-    "role": "(c.role IS NULL OR substr(CAST(c.role AS BLOB), 1, 1) = x'00')",
-    "task": "(c.task IS NULL OR substr(CAST(c.task AS BLOB), 1, 1) = x'00')",
+    "session": "(c.session IS NULL OR substr(CAST(c.session AS BLOB), 1, 1) IS x'00')",
+    "actor": "(c.actor IS NULL OR substr(CAST(c.actor AS BLOB), 1, 1) IS x'00')",
+    "role": "(c.role IS NULL OR substr(CAST(c.role AS BLOB), 1, 1) IS x'00')",
+    "task": "(c.task IS NULL OR substr(CAST(c.task AS BLOB), 1, 1) IS x'00')",
 }
 _SAID = "CASE substr(CAST(c.payload AS BLOB), 1, 1) WHEN x'00' THEN NULL ELSE c.payload END"
 # SQLite gives 1 for true, and for a list or an object its text.
 _PAYLOAD = (
-    "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS json_extract(" + _SAID + ", ?) "
+    "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS json_extract(" + _SAID + ", ?) "  # noqa: S608 - of constants
     "AND CASE json_type(" + _SAID + ", ?) WHEN 'true' THEN j.type = 'true' "
     "WHEN 'false' THEN j.type = 'false' WHEN 'array' THEN 0 WHEN 'object' THEN 0 "
     "ELSE j.type NOT IN ('true', 'false') END)"

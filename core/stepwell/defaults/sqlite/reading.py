@@ -38,6 +38,11 @@ _KEY = (
     "SELECT kid, ref, first, last, body FROM keys INDEXED BY keys_by_ref "
     "WHERE scope = ? AND live = ? AND channel = ? AND space = ?"
 )
+_KEYLESS = (
+    "SELECT r.ref FROM records r WHERE r.scope = ? AND NOT EXISTS (SELECT 1 FROM keys k "
+    "WHERE k.scope = r.scope AND k.ref = r.ref AND k.live = ? AND k.channel = ? AND k.space = ?) "
+    "ORDER BY r.ref"
+)
 _CHILDREN = (
     "SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ? "
     "UNION ALL SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ?"
@@ -150,6 +155,11 @@ class Reader(ScopeReader):
             "WHERE scope = ? AND live = ? GROUP BY channel, space",
             (scope.number, LIVE),
         ).fetchall()
+
+    def keyless(self, scope: ScopeRow, channel: str, space: str) -> list[int]:
+        """Refs of records without a live key in a channel and space, ascending."""
+        rows = self._db.execute(_KEYLESS, (scope.number, LIVE, channel, space)).fetchall()
+        return [row[0] for row in rows]
 
     def changed(self, scope: ScopeRow, after: int) -> list[int]:
         """Refs that the journal names after a position, ascending."""

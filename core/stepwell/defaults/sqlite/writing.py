@@ -300,7 +300,7 @@ class Writer(Reader):
     def enqueue(
         self, scope: ScopeRow, kind: str, ref: int | None = None, until: int | None = None
     ) -> None:
-        """A task for the queue. Its number is a journal position, so that it is never used twice."""
+        """A task for the queue. Its number is a journal position, and so is never used twice."""
         self._db.execute(
             "INSERT INTO work (scope, wid, kind, ref, until) VALUES (?, ?, ?, ?, ?)",
             (scope.number, self._position(scope), WORK_CODE[kind], ref, until),

@@ -16,6 +16,7 @@ from stepwell.testing.samples import (
     MANY,
     NOW,
     RECORD_FIELDS,
+    TELLING_PAYLOADS,
     VECTORS,
     WORDS,
     add_derived,
@@ -117,10 +118,10 @@ class Records(Base):
 
     def test_filters_mean_what_they_say(self, store: Store, alice: ScopeRow) -> None:
         """For any records and any filter, those are selected that `testing.matches` lets through."""
-        items: list[NewRecord] = []
+        items = [turn(alice, f"p{n}", keys=(), payload=p) for n, p in enumerate(TELLING_PAYLOADS)]
 
         def gather(fields: dict[str, Any]) -> None:
-            if len(items) < _CORPUS:
+            if len(items) < _CORPUS + len(TELLING_PAYLOADS):
                 name = str(len(items))
                 items.append(turn(alice, name, keys=(), **fields))
 
@@ -136,7 +137,7 @@ class Records(Base):
 
             def check(where: Filter) -> None:
                 wanted = [ref for ref, record in everything if matches(where, record)]
-                assert reader.select(alice, where, 0, MANY, active=False) == wanted
+                assert reader.select(alice, where, 0, MANY, active=False) == wanted, where.tree
                 assert reader.count(alice, where, active=False) == len(wanted)
                 active = [
                     r for r, record in everything if r in wanted and record.status == "active"

@@ -144,8 +144,6 @@ class Transactions(Base):
             thread, deaths = aside(write)
             thread.join(0.2)  # a store may let the writer wait instead
             assert heads(reader) == before
-            with store.reading() as inner:
-                assert heads(inner) == before
         ended(thread, deaths)
         with store.reading() as reader:
             assert len(heads(reader)[2]) == 2
