@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import stepwell_redact
 from stepwell.defaults.sqlite.store import SqliteStore
 from stepwell.defaults.vector_index import VectorIndex
 from stepwell.defaults.word_index import WordIndex
@@ -9,6 +10,7 @@ from stepwell.testing import (
     EmbedderContract,
     HashingEmbedder,
     IndexContract,
+    PolicyContract,
     StoreContract,
     WordsContract,
 )
@@ -42,3 +44,31 @@ class TestWordIndex(WordsContract):
 class TestHashingEmbedder(EmbedderContract):
     def open(self):
         return HashingEmbedder()
+
+
+class TestDefault(PolicyContract):
+    def open(self):
+        return "default"
+
+
+class TestDefaultOnWords(PolicyContract):
+    def open(self):
+        return "default"
+
+    def embedder(self):
+        return None
+
+
+class TestFlat(PolicyContract):
+    def open(self):
+        return "flat"
+
+
+class TestFullContext(PolicyContract):
+    def open(self):
+        return "full-context"
+
+
+class TestRedact(PolicyContract):
+    def open(self):
+        return stepwell_redact

@@ -1,6 +1,7 @@
 """Passages cover a text without gap or overlap, and are cut where a reader would."""
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,9 @@ def texts(text: str, target: int) -> list[str]:
     return [text[begin:end] for begin, end in passages(text, target)]
 
 
-pieces = st.sampled_from(["word ", "a", "\n", "\n\n", ". ", "東京。", " ", "x" * 40, "é", "\U0001f389"])
+pieces = st.sampled_from(
+    ["word ", "a", "\n", "\n\n", ". ", "東京。", " ", "x" * 40, "é", "\U0001f389"]
+)
 prose = st.lists(pieces, max_size=300).map("".join)
 
 
@@ -22,7 +25,7 @@ def test_passages_cover_the_text_in_order(text, target):
     spans = passages(text, target)
     assert spans[0][0] == 0
     assert spans[-1][1] == len(text)
-    assert all(one[1] == other[0] for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] == other[0] for one, other in pairwise(spans))
     assert len(spans) == 1 or all(begin < end for begin, end in spans)
 
 

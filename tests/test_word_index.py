@@ -67,7 +67,7 @@ changes = st.lists(
 
 
 @pytest.mark.parametrize("tail", [0, 3, 2048])
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(changes=changes)
 def test_any_history_of_changes_leaves_what_a_new_index_of_the_rest_is(tail, changes):
     with pytest.MonkeyPatch.context() as patch:
@@ -154,7 +154,8 @@ def test_a_unit_without_terms_takes_a_position():
 def test_it_knows_about_how_much_memory_it_holds():
     small = made_of({1: [5]}).nbytes
     large = made_of({i: [5, i + 10, i + 1000] for i in range(5_000)}).nbytes
-    assert 0 < small < 2_000 < 100_000 < large < 2_000_000
+    assert 0 < small < 2_000
+    assert 100_000 < large < 2_000_000
     tail = WordIndex()
     for i in range(1_000):
         tail.add(np.array([i]), [array([5, i + 10])])

@@ -54,7 +54,7 @@ def test_terms_are_the_same_in_another_process():
 
 def test_the_hash_of_a_word_never_changes():
     # What is stored depends on it: another value here needs another key space.
-    assert terms("riding").tolist() == [term("ride")] == [13155098042183219405]
+    assert terms("riding").tolist() == [term("ride")] == [16589376544646081435]
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_the_hash_of_a_word_never_changes():
         ("  \n\t ...!? ", []),
         ("the and OF What when", []),
         ("Walked, walking; walks!", ["walk"] * 3),
-        ("Caroline's", ["carolin"]),
-        ("Caroline’s cats’ toys", ["carolin", "cat", "toy"]),
+        ("Dorothea's", ["dorothea"]),
+        ("Dorothea’s cats’ toys", ["dorothea", "cat", "toy"]),
         ("don't can’t I'm we’ve he'd they'll", []),
         ("O'Brien", ["o", "brien", "obrien"]),
         ("Résumé ÉCOLE naïve", ["resum", "ecol", "naiv"]),
@@ -133,24 +133,24 @@ def test_a_read_body_cannot_be_written_to():
         terms("walk home")[0] = 1
 
 
-# names ---------------------------------------------------------------------------------------------
+# names --------------------------------------------------------------------------------------------
 
 
 def test_a_name_is_its_words_unstemmed():
-    assert name_words("WeatherData_Expert's") == ["weather", "data", "expert"]
-    assert name_words("José |trey| Will") == ["jose", "trey", "will"]
+    assert name_words("PriceData_Expert's") == ["price", "data", "expert"]
+    assert name_words("José |nemo| Will") == ["jose", "nemo", "will"]
     assert len(name_terms("José Will")) == 2
-    assert not set(name_terms("Caroline").tolist()) & set(terms("caroline Caroline").tolist())
+    assert not set(name_terms("Dorothea").tolist()) & set(terms("dorothea Dorothea").tolist())
 
 
 def test_who_is_named_is_found():
-    assert named(["Caroline", "Melanie"], "What did Caroline's sister say?") == [1, 0]
-    assert named(["Caroline", "Melanie"], "what did caroline and melanie do") == [1, 1]
-    assert named(["WebSurfer", "Coder"], "Why did the web surfer fail?") == [1, 0]
+    assert named(["Dorothea", "Ingrid"], "What did Dorothea's sister say?") == [1, 0]
+    assert named(["Dorothea", "Ingrid"], "what did dorothea and ingrid do") == [1, 1]
+    assert named(["PageReader", "Coder"], "Why did the page reader fail?") == [1, 0]
 
 
 def test_words_that_many_names_share_count_less():
-    few, many = named(["Grad A", "Grad B"], "What did Grad A think?")
+    few, many = named(["Tutor A", "Tutor B"], "What did Tutor A think?")
     assert few == 1
     assert 0 < many < 0.5
 
@@ -180,7 +180,7 @@ def test_how_much_is_named_lies_between_nothing_and_all(names, question):
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-# the cache -----------------------------------------------------------------------------------------
+# the cache ----------------------------------------------------------------------------------------
 
 
 def test_forgetting_leaves_no_word_in_memory():

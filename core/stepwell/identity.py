@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 #: The scheme of the embedded store's URIs.
 SCHEME = "stepwell+sqlite"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def keyed(secret: bytes, purpose: str, *parts: str) -> bytes:
@@ -23,7 +24,8 @@ def record_id(secret: bytes, now: datetime, *parts: str) -> str:
 
     The same secret, time and parts give the same again.
     """
-    millis = int(now.timestamp() * 1000) & 0xFFFFFFFFFFFF
+    # Whole numbers: by way of a float, times of a millisecond apart may fall into the same one.
+    millis = ((now - _EPOCH) // timedelta(milliseconds=1)) & 0xFFFFFFFFFFFF
     return id_text(millis.to_bytes(6, "big") + keyed(secret, "record", *parts)[:10])
 
 

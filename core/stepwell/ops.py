@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from stepwell.errors import InvalidOp, VersionConflict
 from stepwell.models import (
@@ -25,9 +25,20 @@ from stepwell.models import (
     Text,
     Unit,
     When,
+    storable,
 )  # fmt: skip
 
 H = TypeVar("H", bound=Hashable)
+
+
+def _writable(record: Record) -> Record:
+    for said in (record.text, record.actor, record.role, record.session, record.task):
+        storable(said or "")
+    return record
+
+
+#: A record that a store can hold: a Record itself may come from anywhere.
+NewlyMade = Annotated[Record, AfterValidator(_writable)]
 
 
 class Op(Frozen):
@@ -50,7 +61,7 @@ class Add(Op):
     groups them. An id of stepwell's form is kept, any other is replaced.
     """
 
-    record: Record
+    record: NewlyMade
     keys: tuple[Key, ...] = ()
     sources: tuple[str, ...] = ()
     contains: bool = False
@@ -78,7 +89,7 @@ class Merge(Op):
     """A derived record in place of several derived ones, which are hidden. Turns never merge."""
 
     ids: tuple[str, ...] = Field(min_length=2)
-    record: Record
+    record: NewlyMade
     keys: tuple[Key, ...] = ()
 
 

@@ -49,7 +49,7 @@ class Indexes:
         """Exact inner product for vectors, postings for words."""
         if spec.kind == "vectors":
             # FAISS takes as long to import as all the rest: whoever has no embedder never does.
-            from stepwell.defaults.vector_index import VectorIndex  # noqa: PLC0415
+            from stepwell.defaults.vector_index import VectorIndex  # noqa: PLC0415 - see above
 
             return VectorIndex(spec.dim)
         return WordIndex() if spec.kind == "words" else None

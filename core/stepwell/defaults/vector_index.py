@@ -22,6 +22,8 @@ class VectorIndex:
 
     def add(self, ids: IntArray, bodies: Sequence[npt.NDArray[Any]]) -> None:
         """Take vectors in under new ids. ValueError for another shape, NaN, or a known id."""
+        if not len(ids) and not len(bodies):
+            return
         matrix = np.ascontiguousarray(np.asarray(bodies, dtype=np.float32))
         if matrix.shape != (len(ids), self._dim) or not np.isfinite(matrix).all():
             raise ValueError("vectors of another shape, or not finite")

@@ -157,7 +157,8 @@ class WordIndex:
 
     def search(self, terms: TermArray, limit: int) -> tuple[IntArray, FloatArray]:
         """At most `limit` ids and their raw BM25 scores, best first, ties by id ascending."""
-        scores = scoring.bm25(scoring.match(self, np.asarray(terms, np.uint64)))
+        found = scoring.match(self, np.asarray(terms, np.uint64), most=len(terms))
+        scores = scoring.bm25(found)
         best = scoring.top(scores, limit)
         return self.ids[best], scores[best]
 

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from stepwell.mechanisms.timespans import NEVER
 from stepwell.mechanisms.words import TIME_TERMS, asks_when
 
 IntArray = npt.NDArray[np.int64]
@@ -42,8 +43,12 @@ B: Final = 0.75
 #: What the words of units nearby count for in a window: one and two before, one and two after.
 BEFORE: Final = (0.6, 0.4)
 AFTER: Final = (0.4, 0.2)
+#: A silence, in microseconds, after which people speak of something else: three hours.
+PAUSE: Final = 3 * 3600 * 1_000_000
 #: From so many terms on a unit is long enough to say something.
 TELLING: Final = 25
+#: Distinct words of a question that are looked at.
+MOST_WORDS: Final = 128
 #: Cells of the (words, units) table that is worked on at once: what a processor's cache holds.
 _CELLS: Final = 1 << 17
 _NONE: Final = np.empty(0, np.int64)
@@ -80,8 +85,14 @@ class Matches:
     seen: BoolArray | None = None
 
 
-def match(index: Postings, terms: TermArray, seen: BoolArray | None = None) -> Matches:
-    """Look the terms of a question up, once for all the features that are made of it."""
+def match(
+    index: Postings, terms: TermArray, seen: BoolArray | None = None, most: int = MOST_WORDS
+) -> Matches:
+    """Look the terms of a question up, once for all the features that are made of it.
+
+    Of more than `most` distinct words that occur, those that tell most are kept: a page that is
+    pasted as a question is not to cost a second.
+    """
     asked: dict[int, int] = {}
     for term in terms.tolist():
         asked[term] = asked.get(term, 0) + 1
@@ -104,6 +115,11 @@ def match(index: Postings, terms: TermArray, seen: BoolArray | None = None) -> M
     weight = np.array(weights, np.float32)
     idf = _idf(sizes, visible)
     nowhere = len(terms) - sum(weights)
+    full = float(weight @ idf) + nowhere * float(_idf(np.zeros(1, np.int64), visible)[0])
+    if len(found) > most:
+        kept = np.sort(np.argsort(-weight * idf, kind="stable")[:most])
+        found = [found[i] for i in kept.tolist()]
+        sizes, weight, idf = sizes[kept], weight[kept], idf[kept]
     return Matches(
         weight=weight,
         idf=idf,
@@ -113,7 +129,7 @@ def match(index: Postings, terms: TermArray, seen: BoolArray | None = None) -> M
         lengths=lengths,
         units=units,
         visible=visible,
-        full=float(weight @ idf) + nowhere * float(_idf(np.zeros(1, np.int64), visible)[0]),
+        full=full,
         seen=seen,
     )
 
@@ -129,8 +145,17 @@ class Lines:
     after: tuple[IntArray, IntArray, IntArray]
 
 
-def lines(previous: IntArray) -> Lines:
-    """Lines of units, from each one's preceding unit. Worth keeping while the units stay."""
+def lines(previous: IntArray, said: IntArray | None = None) -> Lines:
+    """Lines of units, from each one's preceding unit. Worth keeping while the units stay.
+
+    `said` (n,) are times in microseconds, NEVER where unknown: units with more than PAUSE between
+    them do not belong together, though one session may hold them.
+    """
+    if said is not None:
+        known = (previous >= 0) & (said != NEVER) & (said[previous] != NEVER)
+        apart = known & (np.abs(said - said[previous]) > PAUSE)
+        if apart.any():
+            previous = np.where(apart, -1, previous)
     return Lines(_doubled(previous), _doubled(following(previous)))
 
 
@@ -260,11 +285,6 @@ def stretch(scores: FloatArray, around: Lines) -> FloatArray:
             run = run + np.append(run, np.float32(0))[step]
         total += np.append(run, np.float32(0))[one]
     return total / np.float32(17)
-
-
-def neighbours(scores: FloatArray, toward: IntArray) -> FloatArray:
-    """The score of the unit that `toward` (`previous`, or `following` of it) points at, else 0."""
-    return np.append(scores, np.float32(0))[toward]
 
 
 def _idf(holders: npt.NDArray[np.intp], units: int) -> FloatArray:

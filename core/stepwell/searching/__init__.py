@@ -56,10 +56,8 @@ class Searcher:
             self._store, path, self.caches, self.models, now or self._clock(), moment=moment,
             statuses=statuses, min_trust=min_trust, keys_of=lambda record: self.keys_of(record)[0],
         )  # fmt: skip
-        try:
+        with view:
             yield view
-        finally:
-            view.close()
 
     def keys_of(
         self, record: Record | Query, view: ScopeView | None = None

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def micros(when: datetime) -> int:
 
 
 class ScopeView:
-    """See stepwell.contracts.View. Opens what it needs on first use; `close` ends it."""
+    """See stepwell.contracts.View. Opens what it needs on first use, until its block ends."""
 
     def __init__(
         self,
@@ -84,11 +85,23 @@ class ScopeView:
         self._focus = True
         self._overlay: dict[int, dict[str, Any]] | None = None
 
-    def close(self) -> None:
-        """End the read transaction and let the caches go."""
-        self._reading.close()
-        self._locks.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the read transaction and let the caches go. The store sees an error, to name it."""
         self._reader = None
+        try:
+            self._reading.__exit__(kind, error, trace)
+        except BaseException as named:
+            self._locks.__exit__(type(named), named, named.__traceback__)
+            raise
+        self._locks.__exit__(kind, error, trace)
 
     # what is there ----------------------------------------------------------------------------
 

@@ -11,12 +11,31 @@ from stepwell.contracts import Embedder, FloatArray
 
 #: Texts as people and programs write them.
 TEXTS: Final = (
-    "I moved to Oslo in May.", "Where does Alice live?", "a", " ", "\n\t", "1234567890", "?!…",
-    "我五月搬到了奥斯陆。", "どこに住んでいますか", "Я переехал в Осло", "انتقلت إلى أوسلو", "나는 오슬로로 이사했다",
-    "👩‍👩‍👧‍👦🏳️‍🌈", "e\u0301 vs é", "\u202eright to left\u202c", "zero\u200bwidth", "\ufeffmark", "\x01\x7f\x9f",
-    "\U0001f600" * 50, "def f(x):\n    return {k: v for k, v in x.items() if v}", "<|endoftext|> [SEP] </s>",
-    "{{template}} %s {0} ${x}", "A" * 5000, "x" + "\u0301" * 500,
-)  # fmt: skip
+    "I moved to Oslo in May.",
+    "Where does Alice live?",
+    "a",
+    " ",
+    "\n\t",
+    "1234567890",
+    "?!…",
+    "我五月搬到了奥斯陆。",
+    "どこに住んでいますか",
+    "Я переехал в Осло",
+    "انتقلت إلى أوسلو",
+    "나는 오슬로로 이사했다",
+    "👩‍👩‍👧‍👦🏳️‍🌈",
+    "e\u0301 vs é",
+    "\u202eright to left\u202c",
+    "zero\u200bwidth",
+    "\ufeffmark",
+    "\x01\x7f\x9f",
+    "\U0001f600" * 50,
+    "def f(x):\n    return {k: v for k, v in x.items() if v}",
+    "<|endoftext|> [SEP] </s>",
+    "{{template}} %s {0} ${x}",
+    "A" * 5000,
+    "x" + "\u0301" * 500,
+)
 
 
 class EmbedderContract:
@@ -25,6 +44,8 @@ class EmbedderContract:
         class TestMine(EmbedderContract):
             def open(self):
                 return MyEmbedder()
+
+    It is opened more than once: two of a name must embed alike.
     """
 
     #: How far two embeddings of one text may lie apart when it is embedded in other company.
@@ -51,7 +72,7 @@ class EmbedderContract:
 
     @pytest.mark.parametrize("query", [False, True])
     def test_each_text_gives_one_finite_row(self, embedder: Embedder, query: bool) -> None:
-        """Shape (texts, dim), numbers only, for whatever people write, as answer and as question."""
+        """Shape (texts, dim), numbers only, for whatever people write, asked or answered."""
         _sound(embedder.embed(TEXTS, query=query), len(TEXTS), embedder)
         _sound(embedder.embed(list(TEXTS[:1]), query=query), 1, embedder)
 

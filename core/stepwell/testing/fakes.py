@@ -63,8 +63,8 @@ class FakeClock:
 class HashingEmbedder:
     """An Embedder without a model: each word has a pseudo-random direction, a text is their sum.
 
-    Texts that share words are near, others about orthogonal. The same on every machine, whatever the
-    order of words, texts and calls.
+    Texts that share words are near, others about orthogonal. The same on every machine, whatever
+    the order of words, texts and calls.
     """
 
     def __init__(self, dim: int = 64, name: str = "hashing") -> None:
@@ -94,17 +94,22 @@ class HashingEmbedder:
 
 
 class ScriptedModel:
-    """A LanguageModel that says what stands in its script, one answer a call, and keeps the prompts.
+    """A LanguageModel that says what stands in its script, and keeps the prompts.
 
-    An answer is a text, or a dict or list that is said as JSON, or an exception that is raised
-    (`TimeoutError()`), or a function of prompt and schema. `BROKEN_JSON` is an answer that no parser
-    takes. When the script is at its end, `then` is said, or LookupError is raised without it. Each
-    call takes `delay` seconds.
+    Each call gives the next answer: a text, or a dict or list that is said as JSON, or an exception
+    that is raised (`TimeoutError()`), or a function of prompt and schema. `BROKEN_JSON` is an answer
+    that no parser takes. When the script is at its end, `then` is said, or LookupError is raised
+    without it. Each call takes `delay` seconds.
     """
 
     def __init__(
-        self, script: Sequence[Any] = (), *, then: Any = None, delay: float = 0.0, name: str = "scripted"
-    ) -> None:  # fmt: skip
+        self,
+        script: Sequence[Any] = (),
+        *,
+        then: Any = None,
+        delay: float = 0.0,
+        name: str = "scripted",
+    ) -> None:
         self.name = name
         self.prompts: list[str] = []
         self.schemas: list[Mapping[str, Any] | None] = []
@@ -139,8 +144,13 @@ class BrokenPlugin:
     """
 
     def __init__(
-        self, hook: str, error: BaseException | None = None, *, answer: Any = None, name: str = "broken"
-    ) -> None:  # fmt: skip
+        self,
+        hook: str,
+        error: BaseException | None = None,
+        *,
+        answer: Any = None,
+        name: str = "broken",
+    ) -> None:
         self.name = name
         self.calls = 0
 

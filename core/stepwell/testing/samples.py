@@ -32,8 +32,10 @@ WORDS = ("words", "words/1")
 VECTORS = ("vectors", "hashing/3")
 
 
-def for_all(check: Callable[..., None], *strategies: st.SearchStrategy[Any], examples: int = 50) -> None:  # fmt: skip
-    """Try a check on values that hypothesis chooses. Called within a test, which brings the parts."""
+def for_all(
+    check: Callable[..., None], *strategies: st.SearchStrategy[Any], examples: int = 50
+) -> None:
+    """Try a check on values that hypothesis chooses. Called within a test."""
     rules = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     trial: Any = rules(given(*strategies)(check))
     trial()
@@ -111,7 +113,9 @@ def add_derived(
     return item.ref
 
 
-def change(writer: StoreWriter, scope: ScopeRow, ref: int, op: str = "set_state", **state: Any) -> dict[str, Any]:  # fmt: skip
+def change(
+    writer: StoreWriter, scope: ScopeRow, ref: int, op: str = "set_state", **state: Any
+) -> dict[str, Any]:
     """Change a state and journal it, as committing does; how it was before."""
     before = writer.set_state(scope, ref, **state)
     writer.journal_op(scope, op, ref, before=before)
@@ -137,7 +141,7 @@ class Filled:
 
 
 def fill(store: Store, path: tuple[str, ...], mark: str) -> Filled:
-    """Put one of everything into a scope. The same ids and names in every scope, `mark` in all words."""
+    """Put one of everything into a scope: the same ids in every one, `mark` in all words."""
     scope = scope_in(store, *path)
     with store.writing(NOW) as writer:
         turns = [
@@ -198,15 +202,13 @@ def dump(store: Store, path: tuple[str, ...]) -> dict[str, Any] | None:
 # what hypothesis makes ----------------------------------------------------------------------------
 
 #: Texts that a store can hold: whatever UTF-8 can, without NUL.
-TEXTS = st.text(
-    st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=40
-)  # fmt: skip
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40)
 NAMES = TEXTS.filter(bool)
 TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | FLOATS
-    | st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
+    | st.text(st.characters(codec="utf-8"), max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
@@ -246,22 +248,48 @@ RECORD_FIELDS = st.fixed_dictionaries({
 _MOMENTS = [later(s) for s in (-86400, -1e-6, 0, 1e-6, 60)]
 _SESSIONS = [None, "s1", "S1", "s2", "ſ1", "é", "e\u0301", ""]
 _SCALARS = [
-    None, True, False, 0, 1, 1.0, -0.0, 1.5, 2, 2**62, -(2**63), 2**53 + 1, float(2**53), 1e-9, 1e300,
-    "", "1", "true", "null", "a", "A", "a%", "[1]", '{"b":1}', "é", "e\u0301", "'; --", "😀",
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    1.0,
+    -0.0,
+    1.5,
+    2,
+    2**62,
+    -(2**63),
+    2**53 + 1,
+    float(2**53),
+    1e-9,
+    1e300,
+    "",
+    "1",
+    "true",
+    "null",
+    "a",
+    "A",
+    "a%",
+    "[1]",
+    '{"b":1}',
+    "é",
+    "e\u0301",
+    "'; --",
+    "😀",
+]
 _PATHS = ["a", "b", "a.b", "a.b.c", "b.a", "_"]
 
 #: One payload for each thing that is easily taken for another.
 TELLING_PAYLOADS: list[dict[str, Any]] = [
-    *({"a": value} for value in (*_SCALARS, [1], {"b": 1}, "a\x00b", {"b": {"c": 1}}, [{"b": 1}])),
+    *({"a": value} for value in (*_SCALARS, [1], {"b": 1}, {"b": {"c": 1}}, [{"b": 1}])),
     {"a.b": 1}, {"b": {"a": True}}, {"b": {"a": 1}}, {"_": "1"},
 ]  # fmt: skip
 #: Payloads with the paths and values that FILTERS ask for, among them what only looks like them.
-PAYLOADS = st.one_of(
+PAYLOADS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     st.dictionaries(
         st.sampled_from(["a", "b", "_", "a.b"]),
-        st.sampled_from([*_SCALARS, [1], {"b": 1}, "a\x00b"])
+        st.sampled_from([*_SCALARS, [1], {"b": 1}])
         | st.dictionaries(st.sampled_from("ab"), st.sampled_from(_SCALARS), max_size=2)
         | st.just({"b": {"c": 1}}),
         max_size=3,
@@ -290,7 +318,10 @@ def filters(ids: Sequence[str] = ()) -> st.SearchStrategy[Filter]:
     """Filters of any shape over FILTERABLE_FIELDS; `ids` are record and turn ids to ask for."""
     single = st.one_of(
         st.builds(lambda v: Filter(id=v), _one_or_some([*ids, "unknown", "r_", "r_" + "0" * 26])),
-        *(st.builds(lambda v, f=f: Filter(**{f: v}), _one_or_some(_SESSIONS)) for f in ("session", "actor")),
+        *(
+            st.builds(lambda v, f=f: Filter(**{f: v}), _one_or_some(_SESSIONS))
+            for f in ("session", "actor")
+        ),
         st.builds(lambda v: Filter(role=v), _one_or_some([None, "user", "User", "USER"])),
         st.builds(lambda v: Filter(task=v), _one_or_some([None, "t", "T"])),
         st.builds(lambda v: Filter(origin=v), _one_or_some(list(Origin))),
@@ -302,10 +333,12 @@ def filters(ids: Sequence[str] = ()) -> st.SearchStrategy[Filter]:
             for f in ("said_after", "said_before", "stored_after", "stored_before")
         ),
         st.builds(
-            lambda path, v: Filter(payload={path: v}), st.sampled_from(_PATHS), _one_or_some(_SCALARS)
+            lambda path, v: Filter(payload={path: v}),
+            st.sampled_from(_PATHS),
+            _one_or_some(_SCALARS),
         ),
         st.just(Filter()),
-    )  # fmt: skip
+    )
     return st.recursive(
         single,
         lambda inner: st.one_of(

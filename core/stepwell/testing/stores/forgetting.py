@@ -89,8 +89,14 @@ class Forgetting(Base):
         a, b = append(store, alice, turn(alice, "a"), turn(alice, "b"))
         with store.writing(later(1)) as writer:
             fact = add_derived(
-                writer, alice, "xyzzy", [a, b], payload={"p": "xyzzy"}, actor="xyzzy", session="xyzzy"
-            )  # fmt: skip
+                writer,
+                alice,
+                "xyzzy",
+                [a, b],
+                payload={"p": "xyzzy"},
+                actor="xyzzy",
+                session="xyzzy",
+            )
             writer.credit(alice, fact, shown=1, used=0, success=0.0, failure=0.0, strength=None)
             name = writer.load(alice, [fact])[0][1].id
         with store.writing(later(2)) as writer:
@@ -175,9 +181,12 @@ class Forgetting(Base):
     ) -> None:
         """As long as one that stands in its place is there, the older does not hold again."""
         old, *newer = append(
-            store, alice, turn(alice, "old", valid_to=later(99)), turn(alice, "x", said_at=later(3)),
+            store,
+            alice,
+            turn(alice, "old", valid_to=later(99)),
+            turn(alice, "x", said_at=later(3)),
             turn(alice, "y", said_at=later(4)),
-        )  # fmt: skip
+        )
         with store.writing(later(5)) as writer:
             supersede(writer, alice, newer[0], old, later(3))
             supersede(writer, alice, newer[1], old, later(4))
@@ -209,7 +218,7 @@ class Forgetting(Base):
     def test_what_names_a_forgotten_turn_as_its_source_goes_too(
         self, store: Store, alice: ScopeRow
     ) -> None:
-        """Labels, keys, slots and supersessions, in other records' keeping; those of others stay."""
+        """Labels, keys, slots and supersessions of other records; those of other turns stay."""
         a, b, c, d = append(store, alice, *(turn(alice, name, keys=()) for name in "abcd"))
         with store.writing(later(1)) as writer:
             writer.link(alice, EdgeRow(b, EdgeKind.RELATED, c, 0.5, "xyzzy", ("b", "a")))
@@ -219,9 +228,12 @@ class Forgetting(Base):
             supersede(writer, alice, b, c, later(1), sources=("a",))
             supersede(writer, alice, b, d, later(1), sources=("b",))
             for name, text, sources in (
-                ("old", "xyzzy", ("a",)), ("old", "later text", ("b",)), ("mine", "xyzzy", ("b", "a")),
-                ("other", "kept", ("b",)), ("free", "kept", ()),
-            ):  # fmt: skip
+                ("old", "xyzzy", ("a",)),
+                ("old", "later text", ("b",)),
+                ("mine", "xyzzy", ("b", "a")),
+                ("other", "kept", ("b",)),
+                ("free", "kept", ()),
+            ):
                 writer.set_slot(alice, Slot(name=name, text=text, sources=sources), "p", "")
             head = writer.journal(alice, limit=MANY)[-1][0]
         with store.writing(later(2)) as writer:

@@ -92,7 +92,7 @@ class Records(Base):
             assert reader.find(alice, unknown) == {}
 
     def test_a_handle_tells_what_was_stored_under_it(self, store: Store, alice: ScopeRow) -> None:
-        """`identity` gives ref and content hash, by which duplicates and conflicts are told apart."""
+        """`identity` gives ref and content hash: by it duplicates and conflicts are told apart."""
         item = turn(alice, "t1")
         append(store, alice, item)
         assert item.handle is not None
@@ -117,7 +117,7 @@ class Records(Base):
             assert reader.count(alice, None, active=False) == 10
 
     def test_filters_mean_what_they_say(self, store: Store, alice: ScopeRow) -> None:
-        """For any records and any filter, those are selected that `testing.matches` lets through."""
+        """For any records and any filter: selected is what `testing.matches` lets through."""
         items = [turn(alice, f"p{n}", keys=(), payload=p) for n, p in enumerate(TELLING_PAYLOADS)]
 
         def gather(fields: dict[str, Any]) -> None:
@@ -151,10 +151,14 @@ class Records(Base):
     def test_filters_mean_the_same_for_what_waits_to_be_derived_again(
         self, store: Store, alice: ScopeRow, field: str
     ) -> None:
-        """A stale record says nothing any more, and a filter can be asked about it as about others."""
+        """A stale record says nothing any more, and is filtered by what it says: nothing."""
         a, b = append(store, alice, turn(alice, "a"), turn(alice, "b"))
         said: dict[str, Any] = {field: {"a": "x"} if field == "payload" else "x"}
-        asked = [Filter(**said), ~Filter(**said), Filter(**{field: {"a": None}} if field == "payload" else {field: None})]  # fmt: skip
+        asked = [
+            Filter(**said),
+            ~Filter(**said),
+            Filter(**{field: {"a": None}} if field == "payload" else {field: None}),
+        ]
         with store.writing(NOW) as writer:
             fact = add_derived(writer, alice, "fact", [a, b], **said)
             writer.purge(alice, [a, fact], {fact})
@@ -166,7 +170,7 @@ class Records(Base):
                 assert (fact in found) is matches(where, stale)
 
     def test_entries_tell_of_records_what_caches_need(self, store: Store, alice: ScopeRow) -> None:
-        """Entries ascend by ref, of every status, with times in microseconds; or those asked for."""
+        """Entries ascend by ref, of every status, or those asked for; times are microseconds."""
         items = [
             turn(alice, "a", said_at=later(-5), valid_from=later(-9), valid_to=later(9), trust=0.25,
                  session="s1", actor="Bob"),
@@ -198,10 +202,15 @@ class Records(Base):
     def test_keys_are_kept_to_the_byte(self, store: Store, alice: ScopeRow) -> None:
         """Keys come back by channel and space, ascending, with body and span as they were."""
         a, b = append(
-            store, alice,
-            turn(alice, "a", keys=(words_key(1, 2**64 - 1), words_key(3, span=(5, 9)), vector_key(0, -0.5, 1))),
+            store,
+            alice,
+            turn(
+                alice,
+                "a",
+                keys=(words_key(1, 2**64 - 1), words_key(3, span=(5, 9)), vector_key(0, -0.5, 1)),
+            ),
             turn(alice, "b", keys=()),
-        )  # fmt: skip
+        )
         with store.writing(NOW) as writer:
             writer.add_keys(alice, b, [words_key(7)])
             writer.add_keys(alice, a, [words_key(8, span=(0, 5))])

@@ -21,8 +21,10 @@ from stepwell.testing.stores.base import Base
 
 #: Each record of a small world comes from some of those before it.
 _DAGS = st.integers(2, 9).flatmap(
-    lambda size: st.tuples(*(st.sets(st.integers(0, n - 1), max_size=3) if n else st.just(set()) for n in range(size)))
-)  # fmt: skip
+    lambda size: st.tuples(
+        *(st.sets(st.integers(0, n - 1), max_size=3) if n else st.just(set()) for n in range(size))
+    )
+)
 
 
 class Relations(Base):
@@ -81,7 +83,7 @@ class Relations(Base):
             assert reader.edges(alice, a) == [loop]
 
     def test_what_rests_on_what_is_told_transitively(self, store: Store, alice: ScopeRow) -> None:
-        """`origins`, `roots` and `derived` equal what a walk along all edges finds, in any graph."""
+        """`origins`, `roots` and `derived` equal what a walk along all edges finds."""
         count = 0
 
         def check(dag: tuple[set[int], ...], groups: list[bool], asked: set[int]) -> None:
@@ -187,7 +189,7 @@ class Relations(Base):
             assert reader.work(alice, parked=True) == []
 
     def test_a_task_is_taken_off_once(self, store: Store, alice: ScopeRow) -> None:
-        """A task's number is never used twice: who is late to say "done" takes off no newer task."""
+        """No number is used twice: who is late to say "done" takes off no newer task."""
         (a,) = append(store, alice, turn(alice, "a"))
         numbers: list[int] = []
         for _ in range(3):
@@ -204,7 +206,14 @@ class Relations(Base):
 
     def test_documents_are_found_by_namespace_and_key(self, store: Store, alice: ScopeRow) -> None:
         """Exactly: no prefix, no case, no joint between namespace and key is mistaken."""
-        twins = [("a", "b", "c"), ("a", "bc"), ("ab", "c"), ("A", "b", "c"), ("a/b", "c"), ("a", "b")]
+        twins = [
+            ("a", "b", "c"),
+            ("a", "bc"),
+            ("ab", "c"),
+            ("A", "b", "c"),
+            ("a/b", "c"),
+            ("a", "b"),
+        ]
         made = [a_document(t[-1], {"n": n}, *t[:-1]) for n, t in enumerate(twins)]
         with store.writing(later(1)) as writer:
             for document in made:
@@ -231,7 +240,11 @@ class Relations(Base):
             held = store.document(reader, alice, ("notes",), "k")
             assert held is not None
             assert held.value == {"v": 2}
-            assert (held.created_at, held.updated_at, held.expires_at) == (old.created_at, later(5), None)
+            assert (held.created_at, held.updated_at, held.expires_at) == (
+                old.created_at,
+                later(5),
+                None,
+            )
             assert [d.value for d in store.documents(reader, alice)] == [{"v": 2}]
         with store.writing(later(2)) as writer:
             assert store.delete_document(writer, alice, ("notes",), "k") is True
@@ -253,9 +266,12 @@ class Relations(Base):
             assert (held.namespace, held.key, held.value) == (document.namespace, key, value)
 
         for_all(
-            check, st.lists(NAMES, min_size=1, max_size=3), NAMES, st.dictionaries(TEXTS, JSON, max_size=3),
+            check,
+            st.lists(NAMES, min_size=1, max_size=3),
+            NAMES,
+            st.dictionaries(TEXTS, JSON, max_size=3),
             examples=40,
-        )  # fmt: skip
+        )
 
     def test_documents_are_no_records(self, store: Store, alice: ScopeRow) -> None:
         """A document is neither selected nor counted nor found."""

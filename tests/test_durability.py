@@ -1,0 +1,135 @@
+"""Short forms of the campaigns; `python -m tests.campaigns.kill --kills 1000` is a long one."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from stepwell import Memory, Turn
+from stepwell.defaults.sqlite import connection as sqlite_connection
+from stepwell.errors import StoreError
+from tests.campaigns import crowd, kill, torn
+
+
+def test_kill_9_takes_nothing_back_and_brings_nothing_back(tmp_path):
+    result = kill.campaign(kills=15, seed=3, folder=str(tmp_path))
+    assert result["wrong"] == []
+
+
+def test_a_torn_log_opens_as_a_clean_prefix(tmp_path):
+    result = torn.campaign(cuts=15, seed=3, folder=str(tmp_path))
+    assert result["wrong"] == []
+
+
+def test_two_processes_with_threads_lose_nothing_and_see_no_lock(tmp_path):
+    result = crowd.campaign(processes=2, threads=2, seconds=2, folder=str(tmp_path))
+    assert result["wrong"] == []
+
+
+def test_parent_and_forked_child_go_on_with_one_memory(tmp_path):
+    with Memory.open(tmp_path / "fork.db", embedder=None) as memory:
+        scope = memory.scope("a")
+        scope.remember("said before the fork", id="before")
+        assert scope.recall("fork")
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                scope.remember("said by the child", id="child")
+                found = scope.recall("child", k=1)
+                code = 0 if scope.get("before") and found[0].record.turn == "child" else 2
+                memory.close()
+            finally:
+                os._exit(code)
+        scope.remember("said by the parent", id="parent")
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert scope.recall("child", k=1)[0].record.turn == "child"
+        assert scope.count() == 3
+        assert memory.check().ok
+
+
+class Faulty(sqlite3.Connection):
+    """Fails at the n-th statement of those that are counted."""
+
+    left: int | None = None
+
+    def _count(self) -> None:
+        if Faulty.left is not None:
+            Faulty.left -= 1
+            if Faulty.left < 0:
+                Faulty.left = None
+                error = sqlite3.OperationalError("planted")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                error.sqlite_errorname = "SQLITE_FULL"
+                raise error
+
+    def execute(self, sql, *bound):
+        if not sql.startswith("ROLLBACK"):
+            self._count()
+        return super().execute(sql, *bound)
+
+    def executemany(self, sql, bound):
+        self._count()
+        return super().executemany(sql, bound)
+
+
+VERBS = {
+    "remember": lambda scope: scope.remember("a new turn", id="new", session="s"),
+    "remember_many": lambda scope: scope.remember_many(
+        [Turn(id=f"n{i}", text=f"new {i}", session="s") for i in range(5)]
+    ),
+    "forget": lambda scope: scope.forget("t1"),
+    "revise": lambda scope: scope.revise("t2", "said otherwise"),
+    "consolidate": lambda scope: scope.consolidate(),
+    "erase": lambda scope: scope.erase(),
+}
+
+
+def state(scope):
+    """Everything that a user can see of a scope."""
+    return (
+        [(r.id, r.text, r.version, r.status) for r in scope.records(limit=1000)],
+        scope.get("t1"),
+        [hit.record.id for hit in scope.recall("turn said", k=50)],
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_whichever_statement_fails_it_is_before_or_after_and_never_between(
+    verb, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(sqlite_connection, "CONNECTION", Faulty)
+    number, finished = 0, False
+    while not finished:
+        number += 1
+        assert number < 300
+        with Memory.open(tmp_path / f"{number}.db", embedder=None, seed=1) as memory:
+            scope = memory.scope("a")
+            scope.remember_many(
+                [Turn(id=f"t{i}", text=f"turn {i} was said", session="s") for i in range(4)]
+            )
+            before = state(scope)
+            Faulty.left = number
+            try:
+                VERBS[verb](scope)
+                finished = Faulty.left is not None
+            except StoreError:
+                pass
+            Faulty.left = None
+            after = state(scope)
+            if after != before:
+                if verb != "consolidate":  # made of several transactions, each whole
+                    with Memory.open(embedder=None, seed=1) as other:
+                        whole = other.scope("a")
+                        whole.remember_many(
+                            [
+                                Turn(id=f"t{i}", text=f"turn {i} was said", session="s")
+                                for i in range(4)
+                            ]
+                        )
+                        VERBS[verb](whole)
+                        assert [t[1] for t in after[0]] == [t[1] for t in state(whole)[0]]
+            assert memory.check().ok
+            # The next call works.
+            assert scope.remember("life goes on", id="next").stored == ("next",)
