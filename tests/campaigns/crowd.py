@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from stepwell import Memory, Turn
@@ -59,7 +59,7 @@ def member(path: str, number: int, threads: int, seconds: float, results: Any) -
 
 def campaign(processes: int, threads: int, seconds: float, folder: str) -> dict[str, Any]:
     """The whole campaign; `wrong` is empty when every promise held."""
-    path = os.path.join(folder, "crowd.db")
+    path = str(Path(folder) / "crowd.db")
     spawning = multiprocessing.get_context("spawn")
     results = spawning.Queue()
     crowd = [

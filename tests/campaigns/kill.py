@@ -2,8 +2,9 @@
 
     python -m tests.campaigns.kill --kills 1000 --seed 1
 
-A child works on one file and says through a pipe what it begins and what was acknowledged; the parent
-kills it after a random time, and a second child looks at what is left. All lives share the file.
+A child works on one file and says through a pipe what it begins and what was acknowledged; the
+parent kills it after a random time, and a second child looks at what is left. All lives share the
+file.
 """
 
 from __future__ import annotations
@@ -115,9 +116,29 @@ def look(
                 wrong.append(f"forgotten turn {i} could be sent again")
         report = memory.check()
         wrong += [f"check: {p.what}: {p.where}" for p in report.problems]
-    with open(path + ".state", "w") as state:
-        json.dump([sorted(there), sorted(gone)], state)
+    Path(path + ".state").write_text(json.dumps([sorted(there), sorted(gone)]))
     return wrong
+
+
+def acknowledged(lines: list[str], expected: Expected) -> tuple[list[object] | None, list[str]]:
+    """Take in what a child said; what it had begun without an end, and what is wrong."""
+    doing: list[object] | None = None
+    wrong: list[str] = []
+    for line in lines:
+        said = json.loads(line)
+        if said[0] == "failed":
+            wrong.append(f"the child failed: {said[1:]}")
+        elif said[0] == "begin":
+            doing = said
+        elif doing is not None:
+            ids = set(doing[2])  # type: ignore[call-overload]  # from JSON
+            if doing[1] == "add":
+                expected.there |= ids
+            else:
+                expected.there -= ids
+                expected.gone |= ids
+            doing = None
+    return doing, wrong
 
 
 def one_life(path: str, expected: Expected, draw: random.Random) -> list[str]:
@@ -140,22 +161,7 @@ def one_life(path: str, expected: Expected, draw: random.Random) -> list[str]:
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as pipe:
         lines = pipe.read().decode().split("\n")[:-1]
-    doing: list[object] | None = None
-    wrong: list[str] = []
-    for line in lines:
-        said = json.loads(line)
-        if said[0] == "failed":
-            wrong.append(f"the child failed: {said[1:]}")
-        elif said[0] == "begin":
-            doing = said
-        elif doing is not None:
-            ids = set(doing[2])  # type: ignore[call-overload]  # from JSON
-            if doing[1] == "add":
-                expected.there |= ids
-            else:
-                expected.there -= ids
-                expected.gone |= ids
-            doing = None
+    doing, wrong = acknowledged(lines, expected)
     # In a process of its own: this one forks, and must hold no connection then.
     child = os.fork()
     if child == 0:
@@ -192,7 +198,7 @@ def campaign(kills: int, seed: int, folder: str, progress: bool = False) -> dict
     """The whole campaign; `wrong` is empty when every promise held."""
     draw = random.Random(seed)
     expected = Expected()
-    path = os.path.join(folder, "kill.db")
+    path = str(Path(folder) / "kill.db")
     wrong: list[str] = []
     begun = time.monotonic()
     for number in range(1, kills + 1):

@@ -97,7 +97,7 @@ class ScriptedModel:
     """A LanguageModel that says what stands in its script, and keeps the prompts.
 
     Each call gives the next answer: a text, or a dict or list that is said as JSON, or an exception
-    that is raised (`TimeoutError()`), or a function of prompt and schema. `BROKEN_JSON` is an answer
+    that is raised (`TimeoutError()`), or a function of prompt and schema. `BROKEN_JSON` is a text
     that no parser takes. When the script is at its end, `then` is said, or LookupError is raised
     without it. Each call takes `delay` seconds.
     """

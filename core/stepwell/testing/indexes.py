@@ -160,7 +160,7 @@ class IndexContract:
         "rows", [[[1.0] * (DIM + 1)], [[1.0]], [[np.nan] * DIM], [[np.inf] * DIM], []]
     )
     def test_a_vector_that_is_none_is_refused(self, index: Index, rows: list[list[float]]) -> None:
-        """Another dimension, NaN, infinity, too few of them: ValueError, and nothing is taken in."""
+        """Another dimension, NaN, infinity, too few of them: ValueError, and nothing is kept."""
         with pytest.raises(ValueError):  # noqa: PT011 - its words are the index's own
             index.add(ids_of(1), vectors_of(rows))
         assert len(index) == 0
@@ -206,7 +206,7 @@ class WordsContract:
                 found, scores = index.search(body, HUGE)
                 assert (found.tolist(), scores.tolist()) == ([], [])
                 assert found.dtype == np.int64
-            assert scores.dtype == np.float32
+                assert scores.dtype == np.float32
         assert len(index) == 2
 
     def test_search_equals_brute_force(self) -> None:
