@@ -164,7 +164,10 @@ def _revise(door: _Door, op: Revise) -> None:
     content = writer.new_text(scope, ref, op.text, None)
     writer.blank_keys(scope, ref)
     writer.add_keys(scope, ref, op.keys)
-    door.change(op, ref, content=content)
+    if op.said_at is None:
+        door.change(op, ref, content=content)
+    else:
+        door.change(op, ref, content=content, said_at=op.said_at)
     if not op.keys:
         writer.enqueue(scope, "keys", ref, ref)
 

@@ -181,6 +181,7 @@ class Consolidator:
     ) -> list[Op]:
         """Ops for a new trace, or for the one that is there already."""
         text = heading(members)
+        began = min((m.said_at for m in members if m.said_at), default=None)
         above = view.reader.edges(row, refs[0], EdgeKind.CONTAINS)
         for ref, trace in view.reader.load(
             row, sorted({e.source for e in above if e.target == refs[0]})
@@ -196,13 +197,18 @@ class Consolidator:
             if trace.text != text or trace.status is Status.STALE:
                 named = trace.model_copy(update={"text": text})
                 keys = tuple(self._searcher.keys_of(named, view)[0])
-                ops.append(Revise(id=trace.id, text=text, keys=keys, who=_WHO))
+                ops.append(Revise(id=trace.id, text=text, keys=keys, said_at=began, who=_WHO))
                 if trace.status is Status.STALE:
-                    ops.append(SetState(id=trace.id, status=Status.ACTIVE, who=_WHO))
+                    replaced = any(
+                        edge.target == ref
+                        for edge in view.reader.edges(row, ref, EdgeKind.SUPERSEDES)
+                    )
+                    status = Status.SUPERSEDED if replaced else Status.ACTIVE
+                    ops.append(SetState(id=trace.id, status=status, who=_WHO))
             return ops
         record = Record(
             id="", scope=row.path, level=1, kind=Kind.TRACE, text=text, session=members[0].session,
-            said_at=min((m.said_at for m in members if m.said_at), default=None),
+            said_at=began,
             stored_at=members[-1].stored_at, trust=min(m.trust for m in members),
         )  # fmt: skip
         keys = tuple(self._searcher.keys_of(record, view)[0])

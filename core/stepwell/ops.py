@@ -68,11 +68,15 @@ class Add(Op):
 
 
 class Revise(Op):
-    """Another text for a record. The old version stays in its history."""
+    """Another text for a record. The old version stays in its history.
+
+    `said_at` is for derived records, whose time is that of what they rest on now.
+    """
 
     id: str
     text: Text
     keys: tuple[Key, ...] = ()
+    said_at: When | None = None
     expects: int | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from stepwell.models import (
     Turn,
     aware,
     origin_of,
+    storable,
 )  # fmt: skip
 from stepwell.ops import Add, SetState
 from stepwell.plugins import Plugins
@@ -284,8 +286,31 @@ def _sized(turn: Turn) -> None:
         > MAX_TEXT_BYTES
     ):
         raise InvalidTurn(f"turn {_label(turn)}: more than {MAX_TEXT_BYTES} bytes of text")
-    if turn.payload and len(str(turn.payload)) > MAX_PAYLOAD_BYTES:
-        raise InvalidTurn(f"turn {_label(turn)}: more than {MAX_PAYLOAD_BYTES} bytes of payload")
+    if turn.payload:
+        try:
+            size = len(json.dumps(turn.payload, ensure_ascii=False, allow_nan=False).encode())
+            _plain(turn.payload)
+        except (ValueError, RecursionError):
+            raise InvalidTurn(
+                f"turn {_label(turn)}: the payload holds what no JSON text can"
+            ) from None
+        if size > MAX_PAYLOAD_BYTES:
+            raise InvalidTurn(
+                f"turn {_label(turn)}: more than {MAX_PAYLOAD_BYTES} bytes of payload"
+            )
+
+
+def _plain(value: object) -> None:
+    """Refuse NUL and lone surrogates anywhere in a JSON value. ValueError."""
+    if isinstance(value, str):
+        storable(value)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            storable(name)
+            _plain(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _plain(inner)
 
 
 def _record(row: ScopeRow, turn: Turn, turn_id: str, at: datetime | None, now: datetime) -> Record:

@@ -72,7 +72,10 @@ class EdgeRow:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the caches know of a record beside its keys. Times are microseconds since 1970."""
+    """What the caches know of a record beside its keys. Times are microseconds since 1970.
+
+    Whoever has no name goes by the role: `actor` is the role where there is no actor.
+    """
 
     ref: int
     id: bytes
@@ -90,7 +93,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A task of the durable queue. `ref` to `until` are the records it is about."""
+    """A task of the durable queue. `ref` to `until` are the records it is about.
+
+    `number` is never used twice in a scope: whoever is late to finish a task finishes no other.
+    """
 
     number: int
     kind: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,8 @@ from stepwell.models import (
 )  # fmt: skip
 from stepwell.ops import Op, Revise, SetSlot, SetState, allowed
 from stepwell.searching import Moment
+
+log = logging.getLogger("stepwell.memory")
 
 
 class Scope:
@@ -276,8 +279,10 @@ class Scope:
             return
         ops: list[Op] = [SetState(id=i, used=1, success=good, failure=1.0 - good) for i in ids]
         for who, answer in told:
-            if not isinstance(answer, PluginFailed) and isinstance(answer, (list, tuple)):
+            if isinstance(answer, (list, tuple)):
                 ops += [allowed(op, who) for op in answer]
+            else:
+                log.warning("plugin %r gave no ops in hook 'observe': %s", who, _failure(answer))
         engine.committer.apply(row, [*engine.take_usage(self.path), *ops])
 
     def consolidate(self, budget: float | None = None) -> Report:
@@ -340,6 +345,11 @@ class Scope:
         return core_schema.no_info_plain_validator_function(
             _scope_of, serialization=core_schema.plain_serializer_function_ser_schema(_uri_of)
         )
+
+
+def _failure(answer: object) -> str:
+    """What went wrong, in words that quote nothing remembered."""
+    return str(answer) if isinstance(answer, PluginFailed) else type(answer).__name__
 
 
 def _uri_of(scope: Scope) -> str:

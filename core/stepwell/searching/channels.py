@@ -70,7 +70,7 @@ class Board:
         cache = self.cache
         if self.unit_seen is None:
             if "lines" not in cache.memo:
-                cache.memo["lines"] = scoring.lines(cache.previous)
+                cache.memo["lines"] = scoring.lines(cache.previous, self._said)
             held: scoring.Lines = cache.memo["lines"]
             return held
         made: scoring.Lines = self.once(
@@ -78,9 +78,30 @@ class Board:
             lambda: scoring.lines(
                 preceding(
                     cache.unit_session, cache.units["ref"], cache.units["first"], self.unit_seen
-                )
+                ),
+                self._said,
             ),
         )
+        return made
+
+    @property
+    def _said(self) -> IntArray:
+        said: IntArray = self.cache.columns["said"][self.cache.unit_place]
+        return said
+
+    def actors(self) -> Actors:
+        """Whom a question can name: those who said something that is seen."""
+        cache = self.cache
+        known = [name for name in cache.actors if name is not None]
+        # One speaker alone tells nobody apart, but being named is still a reason to be recalled.
+        if self.seen is None:
+            if "actors" not in cache.memo:
+                cache.memo["actors"] = Actors([*known, _NOBODY])
+            held: Actors = cache.memo["actors"]
+            return held
+        present = set(np.unique(cache.columns["actor"][self.seen]).tolist())
+        names = [name if cache.actors[name] in present else None for name in known]
+        made: Actors = self.once("actors", lambda: Actors([*names, _NOBODY]))
         return made
 
     def by_place(self, scores: FloatArray) -> Answer:
@@ -101,13 +122,8 @@ def _lexical(name: str) -> Callable[[Board, str], Answer]:
 
 def speaker(board: Board, query: str) -> Answer:
     """How much of the speaker's name the question names; "I" means whoever is called user."""
-    cache = board.cache
-    codes = cache.columns["actor"]
-    present = set(np.unique(codes if board.seen is None else codes[board.seen]).tolist())
-    names = [n if c in present else None for n, c in cache.actors.items() if n is not None]
-    # One speaker alone tells nobody apart, but being named is still a reason to be recalled.
-    actors = board.once("actors", lambda: Actors([*names, _NOBODY]))
-    return scoring.by_actor(actors.named(query[:MAX_QUERY]), codes), None
+    named = board.actors().named(query[:MAX_QUERY])
+    return scoring.by_actor(named, board.cache.columns["actor"]), None
 
 
 def when(board: Board, query: str) -> Answer:

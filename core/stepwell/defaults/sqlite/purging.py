@@ -80,7 +80,8 @@ class Purger(Writer):
             self._blank_words(scope, ref)
             if ref in stale:
                 counts["stale"] += 1
-                self.set_state(scope, ref, status=Status.STALE)
+                # Times may be those of a forgotten turn: they are derived again with the text.
+                self.set_state(scope, ref, status=Status.STALE, said_at=None)
                 self.enqueue(scope, "derive", ref)
             else:
                 counts["turns" if row[0] == 0 else "derived"] += 1

@@ -31,8 +31,8 @@ _VERSION = _SELECT + "ON c.ref = ? AND c.scope = r.scope WHERE r.scope = ? AND r
 _FROM = "FROM records r JOIN contents c ON c.ref = r.content WHERE r.scope = ? AND r.ref > ? AND "
 _ENTRY = (
     "SELECT r.ref, r.id, r.level, r.kind, r.status, r.trust, r.said_at, r.stored_at, r.valid_from, "
-    "r.valid_to, c.session, c.actor FROM records r JOIN contents c ON c.ref = r.content "
-    "WHERE r.scope = ?"
+    "r.valid_to, c.session, COALESCE(c.actor, c.role) "
+    "FROM records r JOIN contents c ON c.ref = r.content WHERE r.scope = ?"
 )
 _KEY = (
     "SELECT kid, ref, first, last, body FROM keys INDEXED BY keys_by_ref "

@@ -34,6 +34,7 @@ _CURRENT = (
     "JOIN contents c ON c.ref = r.content WHERE r.scope = ? AND r.ref = ?"
 )
 _STATE = {
+    "said_at": "UPDATE records SET said_at = ? WHERE scope = ? AND ref = ?",
     "status": "UPDATE records SET status = ? WHERE scope = ? AND ref = ?",
     "trust": "UPDATE records SET trust = ? WHERE scope = ? AND ref = ?",
     "valid_from": "UPDATE records SET valid_from = ? WHERE scope = ? AND ref = ?",
@@ -41,6 +42,10 @@ _STATE = {
     "content": "UPDATE records SET content = ? WHERE scope = ? AND ref = ?",
     "version": "UPDATE records SET version = ? WHERE scope = ? AND ref = ?",
 }
+
+
+#: In the order in which `set_state` reads them.
+_STATES = ("status", "trust", "said_at", "valid_from", "valid_to", "content", "version")
 
 
 class Writer(Reader):
@@ -187,17 +192,11 @@ class Writer(Reader):
     def set_state(self, scope: ScopeRow, ref: int, **changes: Any) -> dict[str, Any]:
         """Change a record's state; how it was before, for the journal."""
         row = self._db.execute(
-            "SELECT status, trust, valid_from, valid_to, content, version FROM records "
+            "SELECT status, trust, said_at, valid_from, valid_to, content, version FROM records "
             "WHERE scope = ? AND ref = ?",
             (scope.number, ref),
         ).fetchone()
-        was = dict(
-            zip(
-                ("status", "trust", "valid_from", "valid_to", "content", "version"),
-                row,
-                strict=True,
-            )
-        )
+        was = dict(zip(_STATES, row, strict=True))
         for name, value in changes.items():
             stored = STATUS_CODE[value] if isinstance(value, Status) else value
             stored = micros(stored) if isinstance(stored, datetime) else stored
