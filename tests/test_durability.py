@@ -5,11 +5,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from tests.campaigns import crowd, kill, torn
 
 from stepwell import Memory, Turn
 from stepwell.defaults.sqlite import connection as sqlite_connection
 from stepwell.errors import StoreError
-from tests.campaigns import crowd, kill, torn
 
 
 def test_kill_9_takes_nothing_back_and_brings_nothing_back(tmp_path):
