@@ -33,7 +33,7 @@ def test_every_verb_is_there_twice_with_the_same_parameters(face, other):
         if callable(one):
             ours = [p for p in inspect.signature(one).parameters if p not in ("self", "cls")]
             theirs = [p for p in inspect.signature(two).parameters if p not in ("self", "cls")]
-            assert ours == theirs or theirs == ["args", "kwargs"], name
+            assert theirs in (ours, ["args", "kwargs"]), name
 
 
 def test_the_verbs_answer_as_the_sync_ones_do(tmp_path):

@@ -118,18 +118,15 @@ def test_whichever_statement_fails_it_is_before_or_after_and_never_between(
                 pass
             Faulty.left = None
             after = state(scope)
-            if after != before:
-                if verb != "consolidate":  # made of several transactions, each whole
-                    with Memory.open(embedder=None, seed=1) as other:
-                        whole = other.scope("a")
-                        whole.remember_many(
-                            [
-                                Turn(id=f"t{i}", text=f"turn {i} was said", session="s")
-                                for i in range(4)
-                            ]
-                        )
-                        VERBS[verb](whole)
-                        assert [t[1] for t in after[0]] == [t[1] for t in state(whole)[0]]
+            # Consolidation is made of several transactions, each whole.
+            if after != before and verb != "consolidate":
+                with Memory.open(embedder=None, seed=1) as other:
+                    whole = other.scope("a")
+                    whole.remember_many(
+                        [Turn(id=f"t{i}", text=f"turn {i} was said", session="s") for i in range(4)]
+                    )
+                    VERBS[verb](whole)
+                    assert [t[1] for t in after[0]] == [t[1] for t in state(whole)[0]]
             assert memory.check().ok
             # The next call works.
             assert scope.remember("life goes on", id="next").stored == ("next",)

@@ -17,7 +17,7 @@ from typing import Any
 import pluggy
 
 from stepwell import hookspecs
-from stepwell.errors import InvalidInput, PluginFailed, PluginInvalid, StepwellError
+from stepwell.errors import InvalidInput, PluginFailed, PluginInvalid, StepwellError, StoreError
 
 PROJECT = "stepwell"  # the marks of pluggy, and the group of entry points
 SLOW_SECONDS = 1.0
@@ -84,6 +84,9 @@ def call(
     except Exception as error:
         # The check reads the store: what is wrong with that is not the plugin's doing.
         if checking and isinstance(error, StepwellError) and not isinstance(error, InvalidInput):
+            raise
+        # What is wrong with a file is for its opener to say, before anything remembered is read.
+        if impl.hook == "open_store" and isinstance(error, StoreError):
             raise
         flaw = "its answer was refused: " * checking + told(error, impl.module)
     took = time.perf_counter() - started

@@ -25,6 +25,8 @@ from stepwell.errors import (
 )  # fmt: skip
 
 MEMORY = ":memory:"
+#: Bytes of the smallest database: one page of the smallest size.
+SMALLEST = 512
 #: How long a writer waits for another process's transaction, in seconds.
 PATIENCE = 60.0
 #: The class of every connection. Fault-injection tests put their own here.
@@ -117,7 +119,7 @@ def prepare(path: str, *, read_only: bool) -> None:
         return
     file = Path(path)
     try:
-        mode = file.stat().st_mode
+        found = file.stat()
     except FileNotFoundError:
         if read_only:
             raise NotAStore(f"{path}: there is no such file to open read-only") from None
@@ -125,8 +127,11 @@ def prepare(path: str, *, read_only: bool) -> None:
         return
     except (OSError, ValueError) as error:
         raise NotAStore(f"{path}: cannot be opened ({type(error).__name__})") from None
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise NotAStore(f"{path}: not a regular file")
+    if 0 < found.st_size < SMALLEST:
+        # SQLite would take it for an empty database, and write over it.
+        raise NotAStore(f"{path}: the file is not a stepwell store; nothing was changed")
     with typed_errors(path):
         _recognise(path)
 
