@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from pydantic import BaseModel, ValidationError
+
 import stepwell
+from stepwell import Memory, Scope
 
 ROOMS = Path(stepwell.__file__).parent
 
@@ -49,3 +53,21 @@ def test_remembering_and_recalling_open_no_socket():
         "    print(alice.recall('When does the ferry leave?')[0].text)\n"
     )
     assert run(code) == "The ferry leaves at noon."
+
+
+def test_a_scope_in_a_model_of_ones_own_travels_as_its_uri(tmp_path):
+    class Agent(BaseModel):
+        name: str
+        memory: Scope
+
+    with Memory.open(tmp_path / "a.db", embedder=None) as memory:
+        scope = memory.scope("acme", "alice")
+        scope.remember("The ferry leaves at noon.", id="t1")
+        sent = Agent(name="guide", memory=scope).model_dump_json()
+        assert scope.uri in sent
+        joined = Agent.model_validate_json(sent).memory
+        assert joined.get("t1").text == "The ferry leaves at noon."
+        joined.close()
+        assert Agent.model_json_schema()["properties"]["memory"]["type"] == "string"
+        with pytest.raises(ValidationError):
+            Agent.model_validate({"name": "guide", "memory": "nonsense"})

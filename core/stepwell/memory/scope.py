@@ -342,8 +342,13 @@ class Scope:
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Serialises to the scope's URI; `Memory.from_uri` joins a URI where one is needed."""
+        uri = core_schema.str_schema()
         return core_schema.no_info_plain_validator_function(
-            _scope_of, serialization=core_schema.plain_serializer_function_ser_schema(_uri_of)
+            _scope_of,
+            json_schema_input_schema=uri,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                _uri_of, return_schema=uri
+            ),
         )
 
 
