@@ -144,6 +144,14 @@ class Records(Base):
                 ]
                 assert reader.select(alice, where, 0, MANY) == active
 
+            # What chance may pass over: that "not" means the opposite also where nothing is known.
+            for field in ("session", "actor", "role", "task"):
+                for value in (None, "x", ["x", None]):
+                    check(Filter(**{field: value}))
+                    check(~Filter(**{field: value}))
+            for field in ("said_after", "said_before"):
+                check(Filter(**{field: NOW}))
+                check(~Filter(**{field: NOW}))
             ids = [name for _, r in everything[:6] for name in (r.id, r.turn) if name is not None]
             for_all(check, filters(ids), examples=150)
 
