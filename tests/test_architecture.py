@@ -1,6 +1,7 @@
 """The floors of the house hold, and the rules that no other tool checks."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -197,3 +198,18 @@ def test_only_the_plugins_room_reads_the_environment(path: Path):
         name = getattr(node, "attr", None) or getattr(node, "id", None)
         assert name not in {"environ", "environb", "getenv", "getenvb"}, f"line {line(node)}"
     assert not imported(path) & {"os.environ", "os.environb", "os.getenv", "os.getenvb"}
+
+
+def test_rows_of_content_are_never_deleted_or_moved_outside_of_compacting():
+    """SQLite zeroes a deleted cell, not the copies left of a moved one (see sqlite/__init__)."""
+    from stepwell.defaults.sqlite.schema import CONTENT_TABLES
+
+    folder = ROOT / "core/stepwell/defaults/sqlite"
+    for path in folder.glob("*.py"):
+        text = path.read_text()
+        swept = text[text.index("_SWEEPS = (") :] if "_SWEEPS = (" in text else ""
+        for table in CONTENT_TABLES:
+            deleting = re.findall(rf"(?:DELETE FROM|REPLACE INTO) {table}\b", text)
+            assert len(deleting) == len(re.findall(rf"DELETE FROM {table}\b", swept)), path.name
+            for setting in re.findall(rf"UPDATE {table} SET (\w+ = [^,]*)", text):
+                assert "zeroblob" in setting, (path.name, setting)

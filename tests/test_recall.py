@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwell import Filter, Memory, Turn
+from stepwell import Filter, Memory, Plan, Turn, hookimpl
 from stepwell.fencing import count_tokens
 from stepwell.testing.fakes import FakeClock, HashingEmbedder
 
@@ -234,3 +234,24 @@ def test_presets_differ_and_all_answer():
     assert answers["flat"][1] == {0}
     assert answers["full-context"][0] == [f"t{i}" for i in range(59, 49, -1)]
     assert answers["default"][0] != answers["flat"][0]
+
+
+def test_a_plan_may_ask_for_several_things_and_for_a_time():
+    class Parts:
+        name = "parts"
+
+        @hookimpl
+        def plan(self, query, view):
+            if " and " not in query.text:
+                return None
+            june = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))
+            return Plan(query=query, queries=tuple(query.text.split(" and ")), spans=(june,))
+
+    with Memory.open(embedder=None, plugins=[Parts()]) as memory:
+        scope = memory.scope("a")
+        for month in (5, 6):
+            at = datetime(2026, month, 3, tzinfo=UTC)
+            for i, text in enumerate(("A canoe for two.", "Blueberry jam.", "Nothing of note.")):
+                scope.remember(text, id=f"{month}-{i}", session=f"s{month}{i}", at=at)
+        found = {h.record.turn for h in scope.recall("canoe and jam")}
+        assert found == {"6-0", "6-1"}

@@ -18,7 +18,6 @@ from stepwell.mechanisms.words import (
     Actors,
     asks_when,
     forget_words,
-    name_terms,
     name_words,
     question_terms,
     term,
@@ -139,8 +138,6 @@ def test_a_read_body_cannot_be_written_to():
 def test_a_name_is_its_words_unstemmed():
     assert name_words("PriceData_Expert's") == ["price", "data", "expert"]
     assert name_words("José |nemo| Will") == ["jose", "nemo", "will"]
-    assert len(name_terms("José Will")) == 2
-    assert not set(name_terms("Dorothea").tolist()) & set(terms("dorothea Dorothea").tolist())
 
 
 def test_who_is_named_is_found():

@@ -32,8 +32,6 @@ _ENUMS: dict[str, type[Origin | Kind | Status]] = {
 _TIMES = {"said_after", "said_before", "stored_after", "stored_before"}
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,7}\Z")
 
-Scalar = str | int | float | bool | None
-
 
 @dataclass(frozen=True, slots=True)
 class Condition:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, Field, JsonValue
 
@@ -307,6 +307,3 @@ def closes_cycle(edge: Edge, containers: Mapping[str, Sequence[str]]) -> bool:
             seen.add(record)
             frontier.extend(containers.get(record, ()))
     return False
-
-
-Reason = Literal["duplicate", "conflict", "forgotten"]

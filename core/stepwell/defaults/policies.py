@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import scoring
@@ -102,7 +104,18 @@ class Channel:
         """What the channel finds for the question."""
         if self.channel == "vectors" and view.models.space is None:
             return None
-        return view.candidates(self.channel, plan.query.text)
+        texts = plan.queries or (plan.query.text,)
+        found = [view.candidates(self.channel, text) for text in texts]
+        if len(found) == 1:
+            return found[0]
+        # A place may stand here once for each text: its best score counts.
+        spans = [each.spans for each in found if each.spans is not None]
+        return Candidates(
+            self.channel,
+            np.concatenate([each.places for each in found]),
+            np.concatenate([each.scores for each in found]),
+            np.concatenate(spans) if len(spans) == len(found) else None,
+        )
 
 
 class FlatPacker:

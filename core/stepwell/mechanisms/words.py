@@ -134,12 +134,6 @@ def _name_parts(name: str) -> list[str]:
     return [part for word in surfaces for part in _HUMP.split(_CLITIC.sub("", word)) if part]
 
 
-def name_terms(name: str) -> TermArray:
-    """One term for each of `name_words`; they never equal terms of texts, which are stemmed."""
-    packed = b"".join(_hash("@" + word) for word in name_words(name))
-    return np.frombuffer(packed, "<u8").astype(np.uint64, copy=False)
-
-
 def forget_words() -> None:
     """Empty the cache, which holds words in plain: called after somebody's data was forgotten."""
     _TERMS.clear()

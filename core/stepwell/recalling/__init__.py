@@ -165,7 +165,7 @@ class Recaller:
                 run.failed(error)
         if not answers:
             answers = list(self._fallback.search(plan=plan, view=run.view))
-        allowed = run.view.matching(side, plan.query.where, plan.query.levels)
+        allowed = run.view.matching(side, plan.query.where, plan.query.levels, plan.spans)
         return fuse(side, answers, plan, allowed)
 
     def _best(self, run: _Run, plan: Plan, fused: list[Fused], found: list[Hit]) -> list[Hit]:

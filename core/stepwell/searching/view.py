@@ -26,7 +26,8 @@ from stepwell.contracts import (
     StoreReader,
 )  # fmt: skip
 from stepwell.filters import Filter
-from stepwell.identity import id_bytes, id_text
+from stepwell.identity import id_bytes
+from stepwell.mechanisms.timespans import within
 from stepwell.models import Edge, EdgeKind, Hit, Key, Record, Slot, Status, Usage
 from stepwell.searching.caches import NEVER, VECTORS, Caches, Flavour, ScopeCache
 from stepwell.searching.channels import CHANNELS, Board
@@ -295,11 +296,20 @@ class ScopeView:
             return Candidates(channel, np.empty(0, np.int64), np.empty(0, np.float32))
         return side.candidates(channel, query, limit)
 
-    def matching(self, side: Side, where: Filter | None, levels: Sequence[int]) -> BoolArray | None:
-        """Which places a filter and levels let through; None for all."""
+    def matching(
+        self,
+        side: Side,
+        where: Filter | None,
+        levels: Sequence[int],
+        spans: Sequence[tuple[datetime, datetime]] = (),
+    ) -> BoolArray | None:
+        """Which places a filter, levels and times of saying let through; None for all."""
         through: BoolArray | None = None
+        if spans:
+            through = within(side.cache.columns["said"], spans) > 0
         if not side.cache.flavour.episodes:
-            through = np.isin(side.cache.columns["level"], np.array(list(levels)))
+            fitting = np.isin(side.cache.columns["level"], np.array(list(levels)))
+            through = fitting if through is None else through & fitting
         row = self.row
         if where is not None and row is not None:
             refs = self.reader.select(row, where, 0, 2**62, active=self._statuses == ACTIVE)
@@ -322,10 +332,6 @@ class ScopeView:
             sources = (record.turn,) if record.turn is not None else self.sources(record.id)
             made.append(Hit(record, score, sources, reasons, span))
         return made
-
-    def id_at(self, side: Side, place: int) -> str:
-        """The record id at a place."""
-        return id_text(side.cache.ids[place])
 
     def place_of_id(self, side: Side, record_id: str) -> int | None:
         """The place of a record id among a side's records, for answers of foreign policies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from stepwell.contracts import EdgeRow, ScopeRow, Work
@@ -14,7 +14,6 @@ from stepwell.defaults.sqlite.codec import (
     OPS,
     RECORD_COLUMNS,
     WORKS,
-    dumps,
     moment,
     record_of,
 )
@@ -338,8 +337,3 @@ _JOURNAL = (
     "LEFT JOIN records r ON r.scope = j.scope AND r.ref = j.ref WHERE j.scope = ? AND j.pos > ?"
 )
 _LIMIT = " ORDER BY j.pos LIMIT ?"
-
-
-def json_list(values: Iterable[Any]) -> str:
-    """A JSON array, for json_each."""
-    return dumps(list(values))
