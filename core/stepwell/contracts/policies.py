@@ -33,9 +33,9 @@ class Query:
 class Plan:
     """How to search: the weight of each channel, and what the question says beyond its words.
 
-    A channel without a weight is weighed as 1. Where there are `spans`, only what was said in one of
-    them is found. The built-in channels search for `queries` in place of the question, where there
-    are any, and count the best. `stop` ends the search after this round.
+    A channel without a weight is weighed as 1. Where there are `spans`, only what was said in one
+    of them is found. The built-in channels search for `queries` in place of the question, where
+    there are any, and count the best. `stop` ends the search after this round.
     """
 
     query: Query
