@@ -4,7 +4,7 @@
 #   make test     all tests                        make test ARGS="-n 2 -k redact"
 #   make lint     ruff, formatting, types
 #   make format   rewrite what `make lint` would ask for
-#   make bench    the benchmarks                   make bench DATA=../shared/data
+#   make bench    the benchmarks                   make bench DATA=folder
 #   make lock     resolve the dependencies anew
 #   make clean    remove what the above has made
 
@@ -14,7 +14,7 @@ SHELL := /bin/sh
 .PHONY: help demo test lint format bench lock clean setup
 
 ARGS ?=
-DATA ?= ../shared/data
+DATA ?=
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
