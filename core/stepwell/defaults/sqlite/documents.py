@@ -94,5 +94,5 @@ def delete(writer: Purger, scope: ScopeRow, namespace: tuple[str, ...], key: str
         (scope.number, space, found),
     )
     writer.journal_op(scope, "delete_document")
-    writer.set_meta("erasing", "1")
+    writer.mark_erasing()
     return True

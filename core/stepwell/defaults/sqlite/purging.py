@@ -94,7 +94,7 @@ class Purger(Writer):
         if turns:
             self._blank_said(scope, turns)
         self._db.execute("UPDATE scopes SET purges = purges + 1 WHERE scope = ?", (scope.number,))
-        self.set_meta("erasing", "1")
+        self.mark_erasing()
         return counts
 
     def _tombstone(self, scope: ScopeRow, ref: int, raw: bytes, turn: str | None) -> None:
@@ -231,7 +231,7 @@ class Purger(Writer):
             self._db.execute(_DELETE[table], (number,))
         self._db.execute("DELETE FROM scopes WHERE scope = ?", (number,))
         self._heads.pop(number, None)
-        self.set_meta("erasing", "1")
+        self.mark_erasing()
         return counts
 
     def sweep(self) -> int:

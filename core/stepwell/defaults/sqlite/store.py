@@ -16,7 +16,14 @@ from stepwell.defaults.sqlite.connection import MEMORY, connect, migrate, prepar
 from stepwell.defaults.sqlite.documents import delete, every, get, put
 from stepwell.defaults.sqlite.purging import Purger
 from stepwell.defaults.sqlite.reading import Reader
-from stepwell.errors import StoreClosed, StoreDamaged, StoreError, StoreGone, StoreReadOnly
+from stepwell.errors import (
+    StoreBusy,
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    StoreGone,
+    StoreReadOnly,
+)
 from stepwell.models import Problem
 
 # Connections that a forked child inherited. Closing one there could disturb the parent's file.
@@ -81,7 +88,10 @@ class SqliteStore:
 
     @staticmethod
     def _is_erasing(db: sqlite3.Connection) -> bool:
-        return db.execute("SELECT 1 FROM meta WHERE name = 'erasing'").fetchone() is not None
+        return (
+            db.execute("SELECT 1 FROM meta WHERE name IN ('erasing', 'rebuilding')").fetchone()
+            is not None
+        )
 
     # life -------------------------------------------------------------------------------------
 
@@ -223,23 +233,33 @@ class SqliteStore:
         live = self._live()
         if self.read_only:
             return not live.pending
-        with live.lock, typed_errors(self.path):
-            db = self._writer(live)
-            if db.execute("SELECT 1 FROM meta WHERE name = 'rebuilding'").fetchone() is not None:
-                self._rebuild(live)  # a compaction was cut short
-            if self.path != MEMORY:
-                db.execute(_NOW if patience <= 0 else _SHORT if patience < 1 else _LONG)
-                try:
-                    busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                finally:
-                    db.execute(_USUAL)
-                if busy:
-                    live.pending = True
-                    return False
-            if self._is_erasing(db):
-                db.execute("DELETE FROM meta WHERE name = 'erasing'")
-            live.pending = False
-            return True
+        # Without patience, not even for a writer of this process: readers ask on their way.
+        if not live.lock.acquire(blocking=patience > 0):
+            return False
+        try:
+            with typed_errors(self.path):
+                live.pending = not self._settled(live, self._writer(live), patience)
+        except StoreBusy:
+            live.pending = True
+        finally:
+            live.lock.release()
+        return not live.pending
+
+    def _settled(self, live: _Open, db: sqlite3.Connection, patience: float) -> bool:
+        erasing = db.execute("SELECT value FROM meta WHERE name = 'erasing'").fetchone()
+        if db.execute("SELECT 1 FROM meta WHERE name = 'rebuilding'").fetchone() is not None:
+            self._rebuild(live)  # a compaction was cut short
+        if self.path != MEMORY:
+            db.execute(_NOW if patience <= 0 else _SHORT if patience < 1 else _LONG)
+        try:
+            if self.path != MEMORY and db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                return False
+            # Only what was there before: another process may have begun to erase since.
+            if erasing is not None:
+                db.execute("DELETE FROM meta WHERE name = 'erasing' AND value = ?", erasing)
+        finally:
+            db.execute(_USUAL)
+        return True
 
     def mark_pending(self) -> None:
         """Remember that forgotten bytes wait in the write-ahead log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -74,6 +75,10 @@ class Writer(Reader):
             self._db.execute("DELETE FROM meta WHERE name = ?", (name,))
         else:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def mark_erasing(self) -> None:
+        """Note that forgotten bytes wait in the log; another mark each time, see `settle`."""
+        self.set_meta("erasing", secrets.token_hex(8))
 
     def open_scope(self, path: tuple[str, ...], secret: bytes) -> ScopeRow:
         """The scope, made now if need be."""
