@@ -230,3 +230,65 @@ def test_compacting_gives_the_space_back_and_keeps_everything_else(tmp_path):
         assert scope.recall("turn")[0].record.turn == "t0"
         assert scope.remember("x", id="t7").skipped[0].reason == "forgotten"
         assert memory.check().ok
+
+
+class Meddling(HashingEmbedder):
+    """Does something else in the middle of embedding: what another thread might do."""
+
+    meddle = None
+
+    def embed(self, texts, *, query=False):
+        if self.meddle is not None:
+            meddle, self.meddle = self.meddle, None
+            meddle()
+        return super().embed(texts, query=query)
+
+
+@pytest.mark.parametrize("work", ["rebuild", "consolidate"])
+def test_keys_made_before_a_forgetting_do_not_come_back_after_it(work, tmp_path):
+    path, embedder = tmp_path / "f.db", Meddling(16)
+    with Memory.open(path, embedder=embedder) as memory:
+        scope = memory.scope("a")
+        scope.remember_many([Turn(id="t1", text="zebra", session="s"), Turn(id="t2", text="ok")])
+        scope.consolidate()
+        scope.remember("another", session="s")
+        embedder.meddle = lambda: scope.forget("t1")
+        getattr(scope, work)()
+        scope.consolidate()
+        assert memory.check().ok
+        assert left(path, "zebra", words("zebra")) == []
+
+
+def test_keys_made_before_a_revision_do_not_replace_those_of_the_new_text():
+    embedder = Meddling(16)
+    with Memory.open(embedder=embedder) as memory:
+        scope = memory.scope("a")
+        scope.remember("zebra", id="t1")
+        embedder.meddle = lambda: scope.revise("t1", "quokka")
+        scope.rebuild()
+        assert "words" in scope.recall("quokka")[0].why
+        assert not any("words" in hit.why for hit in scope.recall("zebra"))
+
+
+def test_a_rebuild_passes_over_what_is_erased_meanwhile():
+    embedder = Meddling(16)
+    with Memory.open(embedder=embedder) as memory:
+        memory.scope("a").remember("zebra")
+        memory.scope("b").remember("quokka", id="t")
+        embedder.meddle = memory.scope("a").erase
+        memory.rebuild()
+        assert memory.scopes() == [("b",)]
+        assert memory.scope("b").recall("quokka")[0].record.turn == "t"
+
+
+def test_a_filter_that_lets_everything_through_is_no_filter_to_forget_by():
+    with Memory.open(embedder=None) as memory:
+        scope = memory.scope("a")
+        scope.remember("one", id="t1", session="s")
+        some = Filter(session="s")
+        for where in (Filter() | some, Filter() & Filter(), ~Filter(session=[]), ~~Filter()):
+            with pytest.raises(InvalidFilter):
+                scope.forget(where=where)
+        with pytest.raises(InvalidQuery):
+            scope.forget("t1", where=some)
+        assert scope.forget(where=~Filter(session=[]) & some).turns == 1

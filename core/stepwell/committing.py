@@ -193,7 +193,8 @@ def _unlink(door: _Door, op: Unlink) -> None:
 
 
 def _rekey(door: _Door, op: Rekey) -> None:
-    ref, _ = door.state(op.id)
+    ref, record = door.state(op.id)
+    expect(op, record.version)
     door.writer.blank_keys(door.scope, ref, op.channel, op.space)
     door.writer.add_keys(door.scope, ref, op.keys)
     door.tell(op, ref)

@@ -127,7 +127,14 @@ class Consolidator:
                 for key in keys:
                     made.setdefault((key.channel, key.space), []).append(key)
                 ops += [
-                    Rekey(id=record.id, channel=channel, space=space, keys=tuple(some), who="keys")
+                    Rekey(
+                        id=record.id,
+                        channel=channel,
+                        space=space,
+                        keys=tuple(some),
+                        who="keys",
+                        expects=record.version,
+                    )
                     for (channel, space), some in made.items()
                 ]
             self._searcher.models.done()
@@ -197,14 +204,18 @@ class Consolidator:
             if trace.text != text or trace.status is Status.STALE:
                 named = trace.model_copy(update={"text": text})
                 keys = tuple(self._searcher.keys_of(named, view)[0])
-                ops.append(Revise(id=trace.id, text=text, keys=keys, said_at=began, who=_WHO))
+                # A turn that is forgotten meanwhile bumps the version: its words must not return.
+                held = trace.version
+                ops.append(
+                    Revise(id=trace.id, text=text, keys=keys, said_at=began, who=_WHO, expects=held)
+                )
                 if trace.status is Status.STALE:
                     replaced = any(
                         edge.target == ref
                         for edge in view.reader.edges(row, ref, EdgeKind.SUPERSEDES)
                     )
                     status = Status.SUPERSEDED if replaced else Status.ACTIVE
-                    ops.append(SetState(id=trace.id, status=status, who=_WHO))
+                    ops.append(SetState(id=trace.id, status=status, who=_WHO, expects=held + 1))
             return ops
         record = Record(
             id="", scope=row.path, level=1, kind=Kind.TRACE, text=text, session=members[0].session,

@@ -30,7 +30,7 @@ class Eraser:
         Raises UnknownRecord for an id that is not there, InvalidFilter for an empty filter; then
         nothing was forgotten. A turn that was forgotten before is not an error.
         """
-        if where is not None and where.empty:
+        if where is not None and (where.empty or where.everything):
             raise InvalidFilter(
                 "forget takes a filter that says what; erase() forgets the whole scope"
             )

@@ -106,8 +106,13 @@ class Filter:
 
     @property
     def empty(self) -> bool:
-        """Whether it has no condition at all, and so matches every record."""
-        return not any(True for _ in conditions(self.tree))
+        """Whether it says nothing that any record could fail, and so matches every one."""
+        return _certain(self.tree) is True
+
+    @property
+    def everything(self) -> bool:
+        """Whether its form alone says that it matches every record, as `Filter() | other` does."""
+        return _constant(self.tree) is True
 
     def __and__(self, other: Filter) -> Filter:
         if not isinstance(other, Filter):
@@ -138,6 +143,22 @@ class Filter:
         return f"Filter({', '.join(sorted({c.field for c in conditions(self.tree)}))})"
 
 
+def _certain(tree: Tree) -> bool | None:
+    """What a tree says of every record alike; None when it depends on the record."""
+    match tree:
+        case Condition(_, choices):
+            return None if choices else False
+        case Both(parts):
+            said = [_certain(part) for part in parts]
+            return False if False in said else None if None in said else True
+        case Either(parts):
+            said = [_certain(part) for part in parts]
+            return True if True in said else None if None in said else False
+        case Not(part):
+            inner = _certain(part)
+            return None if inner is None else not inner
+
+
 def conditions(tree: Tree) -> Iterable[Condition]:
     """Every single condition of a tree. Iterative, so that depth costs no stack."""
     stack: list[Tree] = [tree]
@@ -149,6 +170,22 @@ def conditions(tree: Tree) -> Iterable[Condition]:
                 stack.extend(reversed(parts))
             case Not(part):
                 stack.append(part)
+
+
+def _constant(tree: Tree) -> bool | None:
+    """What a tree says of every record alike; None when that depends on the record."""
+    match tree:
+        case Condition(_, choices):
+            return None if choices else False
+        case Both(parts):
+            said = {_constant(part) for part in parts}
+            return False if False in said else None if None in said else True
+        case Either(parts):
+            said = {_constant(part) for part in parts}
+            return True if True in said else None if None in said else False
+        case Not(part):
+            inner = _constant(part)
+            return None if inner is None else not inner
 
 
 def _truths(tree: Tree) -> list[bool]:

@@ -5,36 +5,53 @@ Nothing here reads or writes a store. `committing` reads what a rule needs and a
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
+import numpy as np
 from pydantic import AfterValidator, Field, JsonValue
 
 from stepwell.errors import InvalidOp, VersionConflict
 from stepwell.models import (
+    MAX_PAYLOAD_BYTES,
+    MAX_TEXT_BYTES,
     Edge,
     EdgeKind,
     Finite,
     Frozen,
     Key,
     Name,
+    Payload,
     Record,
     Status,
     Text,
     Unit,
     When,
+    aware,
     storable,
+    storable_json,
 )  # fmt: skip
 
 H = TypeVar("H", bound=Hashable)
 
 
 def _writable(record: Record) -> Record:
+    record = Record.model_validate(dict(record))  # `model_copy` and `model_construct` check nothing
     for said in (record.text, record.actor, record.role, record.session, record.task):
         storable(said or "")
-    return record
+    storable_json([record.action, record.observation, *record.upstream])
+    if len(json.dumps(storable_json(record.payload)).encode()) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"more than {MAX_PAYLOAD_BYTES} bytes of payload")
+    if len(record.text.encode()) > MAX_TEXT_BYTES:
+        raise ValueError(f"more than {MAX_TEXT_BYTES} bytes of text")
+    if not 0 <= record.level <= 100 or not 0 <= record.trust <= 1:
+        raise ValueError("a level is from 0 to 100, a trust from 0 to 1")
+    times = {name: getattr(record, name) for name in ("said_at", "valid_from", "valid_to")}
+    naive = {name: aware(when) for name, when in times.items() if when and not when.tzinfo}
+    return record.model_copy(update=naive) if naive else record
 
 
 #: A record that a store can hold: a Record itself may come from anywhere.
@@ -46,7 +63,7 @@ class Op(Frozen):
 
     who: str = "user"
     why: Text = ""
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Text, ...] = ()
 
     @property
     def name(self) -> str:
@@ -63,7 +80,7 @@ class Add(Op):
 
     record: NewlyMade
     keys: tuple[Key, ...] = ()
-    sources: tuple[str, ...] = ()
+    sources: tuple[Text, ...] = ()
     contains: bool = False
 
 
@@ -73,7 +90,7 @@ class Revise(Op):
     `said_at` is for derived records, whose time is that of what they rest on now.
     """
 
-    id: str
+    id: Text
     text: Text
     keys: tuple[Key, ...] = ()
     said_at: When | None = None
@@ -83,8 +100,8 @@ class Revise(Op):
 class Supersede(Op):
     """`id` holds now in place of `replaces`; both stay."""
 
-    id: str
-    replaces: str
+    id: Text
+    replaces: Text
     confidence: Unit = 1.0
     expects: int | None = None
 
@@ -92,7 +109,7 @@ class Supersede(Op):
 class Merge(Op):
     """A derived record in place of several derived ones, which are hidden. Turns never merge."""
 
-    ids: tuple[str, ...] = Field(min_length=2)
+    ids: tuple[Text, ...] = Field(min_length=2)
     record: NewlyMade
     keys: tuple[Key, ...] = ()
 
@@ -106,36 +123,37 @@ class Link(Op):
 class Unlink(Op):
     """An edge taken away."""
 
-    source: str
+    source: Text
     kind: EdgeKind
-    target: str
+    target: Text
 
 
 class Rekey(Op):
     """Keys of a record in one channel and space, in place of those it has there."""
 
-    id: str
-    channel: str
-    space: str
+    id: Text
+    channel: Name
+    space: Name
     keys: tuple[Key, ...]
+    expects: int | None = None
 
 
 class Hide(Op):
     """A record takes no part any more, but stays."""
 
-    id: str
+    id: Text
     expects: int | None = None
 
 
 class SetState(Op):
     """Another status, trust, validity or payload entry; and what the ledger adds up."""
 
-    id: str
+    id: Text
     status: Status | None = None
     trust: Unit | None = None
     valid_from: When | None = None
     valid_to: When | None = None
-    payload: dict[str, JsonValue] = Field(default_factory=dict)
+    payload: Payload = Field(default_factory=dict)
     shown: int = Field(default=0, ge=0)
     used: int = Field(default=0, ge=0)
     success: Finite = 0.0
@@ -150,7 +168,7 @@ class SetSlot(Op):
     slot: Name
     text: Text
     budget: int = Field(default=256, ge=1, le=100_000)
-    sources: tuple[str, ...] = ()
+    sources: tuple[Text, ...] = ()
 
 
 class Purge(Op):
@@ -232,6 +250,19 @@ def expect(op: Op, version: int) -> None:
     expected = getattr(op, "expects", None)
     if expected is not None and expected != version:
         raise VersionConflict(f"{op.name}: version {version} is stored, {expected} was expected")
+
+
+def usable(key: Key, text: str) -> bool:
+    """Whether caches can take a key of this text in: its body and its span are what they say."""
+    if key.span is not None and not 0 <= key.span[0] < key.span[1] <= len(text):
+        return False
+    if key.channel == "words":
+        return len(key.body) % 8 == 0
+    if key.channel == "vectors":
+        dim = key.space.rpartition("/")[2]
+        fits = dim.isdecimal() and len(key.body) == 4 * int(dim)
+        return fits and bool(np.isfinite(np.frombuffer(key.body, "<f4")).all())
+    return True
 
 
 def allowed(op: object, who: str) -> Op:

@@ -40,8 +40,14 @@ class Rebuilder:
         with store.reading() as reader:
             turns = reader.select(row, Filter(level=0), 0, 2**62, active=False)
             derived = reader.select(row, ~Filter(level=0), 0, 2**62, active=False)
+        with store.writing(clock()) as writer:
+            if writer.again(row) is None:
+                return Report({"scopes": 0})
+            writer.blank_orphans(row)
         for start in range(0, len(derived), _PAGE):
             with store.writing(clock()) as writer:
+                if writer.again(row) is None:
+                    return Report({"scopes": 0})
                 writer.purge(row, derived[start : start + _PAGE], ())
         if derived:
             store.mark_pending()
@@ -51,7 +57,8 @@ class Rebuilder:
                 progress(min(start + _PAGE, len(turns)), len(turns))
         if turns:
             with store.writing(clock()) as writer:
-                writer.enqueue(row, "segment", turns[0], turns[-1])
+                if writer.again(row) is not None:
+                    writer.enqueue(row, "segment", turns[0], turns[-1])
         self._searcher.caches.drop(row.number)
         store.settle()
         return Report({"scopes": 1, "turns": len(turns), "dropped": len(derived)})
@@ -63,8 +70,16 @@ class Rebuilder:
                 self._searcher.models.announce([record.spoken for _, record in records])
             made = [(ref, *self._searcher.keys_of(record, view)) for ref, record in records]
             self._searcher.models.done()
+        versions = {ref: record.version for ref, record in records}
         with self._committer.store.writing(self._committer.clock()) as writer:
+            if writer.again(row) is None:
+                return
             for ref, keys, failed in made:
+                now = dict(writer.load(row, [ref]))
+                if ref not in now:
+                    continue  # forgotten since it was read: its keys must not come back
+                if now[ref].version != versions[ref]:
+                    continue  # revised since: it has the keys of its new text
                 writer.blank_keys(row, ref)
                 writer.add_keys(row, ref, keys)
                 writer.journal_op(row, "rekey", ref, who="rebuild")

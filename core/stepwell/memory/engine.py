@@ -301,7 +301,14 @@ def _clock(given: Clock | Callable[[], datetime] | None) -> Callable[[], datetim
     if given is None:
         return lambda: datetime.now(UTC)
     tell: Any = given.now if isinstance(given, Clock) else given
-    return lambda: aware(tell())
+
+    def now() -> datetime:
+        told = tell()
+        if not isinstance(told, datetime):
+            raise InvalidInput(f"a clock tells a datetime, not {type(told).__name__}")
+        return aware(told)
+
+    return now
 
 
 def _facts(engine: Engine) -> dict[str, str]:

@@ -319,6 +319,8 @@ class Scope:
         """
         if record_or_turn_id is None and where is None:
             raise InvalidQuery("forget takes an id or a filter; erase() forgets the whole scope")
+        if record_or_turn_id is not None and where is not None:
+            raise InvalidQuery("forget takes an id or a filter, not both")
         query_of("", where=where)
         ids: list[str] = []
         if isinstance(record_or_turn_id, str):

@@ -32,6 +32,7 @@ from stepwell.models.records import (
     Level,
     Name,
     Origin,
+    Payload,
     Record,
     Slot,
     Status,
@@ -43,6 +44,7 @@ from stepwell.models.records import (
     aware,
     origin_of,
     storable,
+    storable_json,
 )
 
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "Node",
     "Noted",
     "Origin",
+    "Payload",
     "Problem",
     "Recall",
     "Receipt",
@@ -84,4 +87,5 @@ __all__ = [
     "aware",
     "origin_of",
     "storable",
+    "storable_json",
 ]

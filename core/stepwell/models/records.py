@@ -5,10 +5,11 @@ Times are timezone-aware; a naive one is taken as UTC and the receipt says so.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
@@ -118,6 +119,24 @@ def storable(text: str) -> str:
     return text
 
 
+def storable_json(value: Any) -> Any:
+    """The value itself, if it is JSON that UTF-8 can hold, without NUL; ValueError if not."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, RecursionError):
+        raise ValueError("holds what no JSON text can") from None
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            storable(part)
+        elif isinstance(part, dict):
+            left += [*part, *part.values()]
+        elif isinstance(part, (list, tuple)):
+            left += part
+    return value
+
+
 def _name(text: str) -> str:
     if not text:
         raise ValueError("is empty; leave it out instead")
@@ -129,6 +148,7 @@ Name = Annotated[str, Field(max_length=MAX_NAME_CHARS), AfterValidator(_name)]
 When = Annotated[datetime, AfterValidator(aware)]
 Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Payload = Annotated[dict[str, JsonValue], AfterValidator(storable_json)]
 
 
 class Attachment(Frozen):
@@ -151,7 +171,7 @@ class Turn(Frozen):
     trust: Unit | None = None
     upstream: tuple[Name, ...] = ()
     task: Name | None = None
-    step: int | None = None
+    step: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     action: Text | None = None
     observation: Text | None = None
     reward: Finite | None = None
@@ -210,11 +230,11 @@ class Key(Frozen):
     ids; empty means the record's own.
     """
 
-    channel: str
-    space: str
+    channel: Name
+    space: Name
     body: bytes
     span: tuple[int, int] | None = None
-    sources: tuple[str, ...] = ()
+    sources: tuple[Text, ...] = ()
 
 
 class EdgeKind(StrEnum):
@@ -231,12 +251,12 @@ class EdgeKind(StrEnum):
 class Edge(Frozen):
     """A typed, weighted relation between two records of one scope, by record id."""
 
-    source: str
+    source: Text
     kind: EdgeKind
-    target: str
+    target: Text
     weight: Finite = 1.0
-    label: str | None = None
-    sources: tuple[str, ...] = ()
+    label: Text | None = None
+    sources: tuple[Text, ...] = ()
 
 
 class Slot(Frozen):

@@ -88,7 +88,7 @@ class Recaller:
         with self._view(path, query, moment) as view:
             run = self._run(query, view, deadline)
             row = view.row
-            if row is None or budget <= 0:
+            if row is None:
                 return Context("", 0, max(budget, 0))
             packing = self._everything(run, budget)
             if packing is None:

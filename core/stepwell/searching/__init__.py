@@ -9,6 +9,7 @@ from datetime import datetime
 from stepwell.contracts import Index, IndexSpec, Query, Store
 from stepwell.errors import PluginFailed
 from stepwell.models import Key, Record
+from stepwell.ops import usable
 from stepwell.plugins import Plugins
 from stepwell.searching.caches import VECTORS, WORDS, Caches, Flavour, ScopeCache
 from stepwell.searching.models import GuardedModels, space_of
@@ -69,9 +70,10 @@ class Searcher:
         keys: list[Key] = []
         failed: str | None = None
         for name, answer in self._plugins.collect("keys", record_or_query=record, view=view):
-            if isinstance(answer, PluginFailed):
-                failed = name
-            elif isinstance(answer, (list, tuple)) and all(isinstance(k, Key) for k in answer):
+            text = record.text
+            if isinstance(answer, (list, tuple)) and all(
+                isinstance(key, Key) and usable(key, text) for key in answer
+            ):
                 keys += answer
             else:
                 failed = name

@@ -36,6 +36,10 @@ _BLANK_SOURCES = (
 _BLANK_JOURNAL = (
     _ZERO_BODY + "WHERE body IN (SELECT body FROM journal WHERE scope = ? AND ref = ?)"  # noqa: S608 - of constants
 )
+_ZERO_ORPHANS = _ZERO_KEY + (  # noqa: S608 - of constants only
+    "WHERE scope = ? AND live = ? AND NOT EXISTS (SELECT 1 FROM records r "
+    "WHERE r.scope = keys.scope AND r.ref = keys.ref)"
+)
 _SCOPED = ("records", "handles", "edges", "journal", "work", "slots", "usage", "documents")
 _DELETE = {
     "records": "DELETE FROM records WHERE scope = ?",
@@ -59,6 +63,10 @@ class Purger(Writer):
         bound = (scope.number, ref, LIVE, channel, channel, space, space)
         self._db.execute(_BLANK_SOURCES, bound)
         return self._db.execute(_BLANK_KEYS, (BLANK, *bound)).rowcount
+
+    def blank_orphans(self, scope: ScopeRow) -> int:
+        """Blank live keys of records that are not there; how many."""
+        return self._db.execute(_ZERO_ORPHANS, (BLANK, scope.number, LIVE)).rowcount
 
     def purge(self, scope: ScopeRow, refs: Iterable[int], stale: Collection[int]) -> dict[str, int]:
         """Forget records; those in `stale` keep id and place, and are to be derived again.
