@@ -13,6 +13,7 @@ from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
 from stepwell.identity import record_id
 from stepwell.models import EdgeKind, Key, Record, Slot, Status
 from stepwell.ops import (
+    RESTING,
     Add,
     Cascade,
     Hide,
@@ -115,6 +116,10 @@ def ref_of(reader: StoreWriter, scope: ScopeRow, record_id: str) -> int:
     return ref
 
 
+def _is_turn(record: Record) -> bool:
+    return record.level == 0 and record.turn is not None
+
+
 @dataclass(frozen=True, slots=True)
 class _Door:
     """What one op is applied to, and when. `said` is what the journal tells of every op."""
@@ -174,7 +179,7 @@ def _revise(door: _Door, op: Revise) -> None:
 
 def _merge(door: _Door, op: Merge) -> str:
     merged = [door.state(record_id) for record_id in op.ids]
-    if any(record.level == 0 and record.turn is not None for _, record in merged):
+    if any(_is_turn(record) for _, record in merged):
         raise InvalidOp("turns never merge")
     made = _append(door, op.record, op.keys, op.ids, contains=False)
     for ref, _ in merged:
@@ -184,9 +189,7 @@ def _merge(door: _Door, op: Merge) -> str:
 
 def _unlink(door: _Door, op: Unlink) -> None:
     source, target = door.ref(op.source), door.ref(op.target)
-    if op.kind in (EdgeKind.DERIVED_FROM, EdgeKind.CONTAINS) and door.writer.origins(
-        door.scope, source
-    ) == [target]:
+    if op.kind in RESTING and door.writer.origins(door.scope, source) == [target]:
         raise InvalidOp("a derived record keeps at least one source")
     door.writer.unlink(door.scope, source, op.kind, target)
     door.tell(op, source)
@@ -251,23 +254,18 @@ def _supersede(door: _Door, op: Supersede) -> None:
 
 def _link(door: _Door, op: Link) -> None:
     writer, scope, edge = door.writer, door.scope, op.edge
-    source, target = door.ref(edge.source), door.ref(edge.target)
-    if edge.kind is EdgeKind.CONTAINS:
-        parents: dict[str, list[str]] = {}
-        frontier = [source]
-        while frontier:
-            here = frontier.pop()
-            if str(here) not in parents:
-                above = [
-                    e.source
-                    for e in writer.edges(scope, here, EdgeKind.CONTAINS)
-                    if e.target == here
-                ]
-                parents[str(here)] = [str(a) for a in above]
-                frontier.extend(above)
+    (source, upper), target = door.state(edge.source), door.ref(edge.target)
+    if edge.kind in RESTING:
+        if _is_turn(upper):
+            raise InvalidOp("a turn rests on nothing")
+        above: dict[str, list[str]] = {}
+        if writer.origins(scope, target):  # nothing rests on itself by way of what rests on nothing
+            for record, below in writer.derived(scope, [source]).items():
+                for b in below:
+                    above.setdefault(str(b), []).append(str(record))
         plain = edge.model_copy(update={"source": str(source), "target": str(target)})
-        if closes_cycle(plain, parents):
-            raise InvalidOp("contains: a record cannot contain what it lies in")
+        if closes_cycle(plain, above):
+            raise InvalidOp("a record cannot rest on what rests on it")
     writer.link(scope, EdgeRow(source, edge.kind, target, edge.weight, edge.label, edge.sources))
     door.tell(op, source)
 

@@ -202,6 +202,9 @@ _NAMES: dict[type[Op], str] = {
 #: What a policy may return. Purging, turns and documents are the user's.
 POLICY_OPS = (Add, Revise, Supersede, Merge, Link, Unlink, Rekey, Hide, SetState, SetSlot)
 
+#: The edges to what a record rests on: it does not outlive all of it.
+RESTING = (EdgeKind.DERIVED_FROM, EdgeKind.CONTAINS)
+
 _RANK = {Supersede: 0, Revise: 1, Merge: 2, Add: 3}
 
 
@@ -325,9 +328,9 @@ def cascade(forgotten: Collection[H], derived: Mapping[H, Collection[H]]) -> Cas
     return Cascade(erased=frozenset(reached - rooted), stale=frozenset(rooted))
 
 
-def closes_cycle(edge: Edge, containers: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a `contains` edge would close a circle. `containers` maps a record to its parents."""
-    if edge.kind is not EdgeKind.CONTAINS:
+def closes_cycle(edge: Edge, above: Mapping[str, Sequence[str]]) -> bool:
+    """Whether an edge would make a record rest on itself. `above` maps one to what rests on it."""
+    if edge.kind not in RESTING:
         return False
     seen, frontier = set(), [edge.source]
     while frontier:
@@ -336,5 +339,5 @@ def closes_cycle(edge: Edge, containers: Mapping[str, Sequence[str]]) -> bool:
             return True
         if record not in seen:
             seen.add(record)
-            frontier.extend(containers.get(record, ()))
+            frontier.extend(above.get(record, ()))
     return False
