@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stepwell import Memory
-from stepwell.errors import InvalidOp, VersionConflict
+from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
 from stepwell.models import Edge, EdgeKind, Kind, Record
 from stepwell.ops import (
     RESTING,
@@ -324,3 +324,15 @@ def test_a_derived_record_of_level_0_may_rest_on_more(scope):
     low = commit(scope, Add(record=record(level=0), sources=("t1",))).ids[0]
     commit(scope, Link(edge=edge(low, "t2", EdgeKind.DERIVED_FROM)))
     assert scope.forget("t1").stale == 1
+
+
+@pytest.mark.parametrize("by", ["turn", "id"])
+def test_an_op_whose_evidence_was_forgotten_meanwhile_is_dropped(scope, by):
+    evidence = getattr(scope.get("t1"), by)
+    scope.forget("t1")
+    op = SetState(id=scope.get("t2").id, trust=0.5, why="was in Oslo", evidence=(evidence,))
+    with pytest.raises(UnknownRecord):
+        commit(scope, op)
+    assert commit(scope, op, strict=False).kept == ()
+    assert scope.get("t2").version == 1
+    assert all(change.why == "" for change in scope.history("t2"))

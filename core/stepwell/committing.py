@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -139,6 +139,13 @@ class _Door:
             raise UnknownRecord("this scope holds no record of that id")
         return loaded[0]
 
+    def because(self, *ids: str) -> _Door:
+        """The same door; the reason that the journal tells may speak of these records too."""
+        if not self.said["why"]:
+            return self
+        evidence = tuple(dict.fromkeys((*self.said["evidence"], *ids)))
+        return replace(self, said={**self.said, "evidence": evidence})
+
     def change(self, op: Op, ref: int, **changes: Any) -> None:
         """Change a record's state and tell the journal how it was before."""
         before = self.writer.set_state(self.scope, ref, **changes)
@@ -154,7 +161,10 @@ def _apply(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime) -> list[
     if apply is None:
         raise InvalidOp(f"{op.name} does not come in by this door")
     said = {"who": op.who, "why": op.why, "evidence": op.evidence}
-    made = apply(_Door(writer, scope, now, said), op)
+    door = _Door(writer, scope, now, said)
+    for name in op.evidence:
+        door.ref(name)  # what was forgotten meanwhile is no reason any more, and may be told in it
+    made = apply(door, op)
     return [] if made is None else [made]
 
 
@@ -182,6 +192,7 @@ def _merge(door: _Door, op: Merge) -> str:
     if any(_is_turn(record) for _, record in merged):
         raise InvalidOp("turns never merge")
     made = _append(door, op.record, op.keys, op.ids, contains=False)
+    door = door.because(made, *op.ids)
     for ref, _ in merged:
         door.change(op, ref, status=Status.HIDDEN)
     return made
@@ -192,7 +203,7 @@ def _unlink(door: _Door, op: Unlink) -> None:
     if op.kind in RESTING and door.writer.origins(door.scope, source) == [target]:
         raise InvalidOp("a derived record keeps at least one source")
     door.writer.unlink(door.scope, source, op.kind, target)
-    door.tell(op, source)
+    door.because(op.target).tell(op, source)
 
 
 def _rekey(door: _Door, op: Rekey) -> None:
@@ -210,7 +221,8 @@ def _hide(door: _Door, op: Hide) -> None:
 
 
 def _set_slot(door: _Door, op: SetSlot) -> None:
-    slot = Slot(name=op.slot, text=op.text, budget=op.budget, sources=op.sources)
+    sources = tuple(dict.fromkeys((*op.sources, *op.evidence)))
+    slot = Slot(name=op.slot, text=op.text, budget=op.budget, sources=sources)
     door.writer.set_slot(door.scope, slot, op.who, op.why)
 
 
@@ -249,7 +261,7 @@ def _supersede(door: _Door, op: Supersede) -> None:
     expect(op, replaced.version)
     until = record.valid_from or record.said_at or door.now
     door.writer.link(door.scope, EdgeRow(newer, EdgeKind.SUPERSEDES, older, op.confidence))
-    door.change(op, older, status=Status.SUPERSEDED, valid_to=until)
+    door.because(op.id).change(op, older, status=Status.SUPERSEDED, valid_to=until)
 
 
 def _link(door: _Door, op: Link) -> None:
@@ -266,8 +278,11 @@ def _link(door: _Door, op: Link) -> None:
         plain = edge.model_copy(update={"source": str(source), "target": str(target)})
         if closes_cycle(plain, above):
             raise InvalidOp("a record cannot rest on what rests on it")
-    writer.link(scope, EdgeRow(source, edge.kind, target, edge.weight, edge.label, edge.sources))
-    door.tell(op, source)
+    # A label is said by the op, and goes with what the op was proposed from.
+    sources = (*edge.sources, *op.evidence) if edge.label else edge.sources
+    sources = tuple(dict.fromkeys(sources))
+    writer.link(scope, EdgeRow(source, edge.kind, target, edge.weight, edge.label, sources))
+    door.because(edge.target, *sources).tell(op, source)
 
 
 def _set_state(door: _Door, op: SetState) -> None:

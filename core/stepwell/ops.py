@@ -59,7 +59,11 @@ NewlyMade = Annotated[Record, AfterValidator(_writable)]
 
 
 class Op(Frozen):
-    """One proposed change: who proposes it, why, and from which records (by id)."""
+    """One proposed change: who proposes it, why, and from which records (by id).
+
+    An op whose evidence is not there, or not any more, is not applied. When evidence is forgotten,
+    so is what the journal tells of why, a label that the op gave, and a slot that it set.
+    """
 
     who: str = "user"
     why: Text = ""
