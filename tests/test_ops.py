@@ -336,3 +336,22 @@ def test_an_op_whose_evidence_was_forgotten_meanwhile_is_dropped(scope, by):
     assert commit(scope, op, strict=False).kept == ()
     assert scope.get("t2").version == 1
     assert all(change.why == "" for change in scope.history("t2"))
+
+
+def test_a_dropped_op_is_logged_without_what_it_says(scope, caplog):
+    t1, t2 = (scope.get(name).id for name in ("t1", "t2"))
+    said = {"why": "xyzzy", "who": "mine"}
+    ops = [
+        Revise(id=t1, text="xyzzy one", **said),
+        Revise(id=t1, text="xyzzy two", **said),  # beaten
+        Revise(id=t2, text="xyzzy", expects=9, **said),
+        Add(record=record(text="xyzzy"), sources=("xyzzy",), **said),
+        Link(edge=Edge(source=t1, kind=EdgeKind.CONTAINS, target=t2, label="xyzzy"), **said),
+        SetSlot(slot="xyzzy", text="xyzzy", evidence=("xyzzy",), **said),
+    ]
+    with caplog.at_level("INFO", "stepwell"):
+        assert len(commit(scope, *ops, strict=False).dropped) == 5
+    lines = [entry.getMessage() for entry in caplog.records]
+    assert [line.split()[0] for line in lines] == ["revise", "revise", "add", "link", "set_slot"]
+    assert all("'mine'" in line for line in lines)
+    assert "xyzzy" not in caplog.text

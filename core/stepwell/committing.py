@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,6 +33,8 @@ from stepwell.ops import (
     precedence,
 )  # fmt: skip
 from stepwell.plugins import Plugins
+
+log = logging.getLogger("stepwell.committing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,10 @@ class Committer:
     ) -> Applied:
         """Apply ops in one transaction, after their precedence.
 
-        An op that breaks a rule or meets another version is dropped with its reason; with `strict`
-        it raises and nothing is applied. `tasks` are the work items done with it; `then`
-        writes something more in the same transaction, given the ids of the records that were made.
+        An op that breaks a rule or meets another version is dropped with its reason, which is
+        logged; with `strict` it raises and nothing is applied. `tasks` are the work items done with
+        it; `then` writes something more in the same transaction, given the ids of the records that
+        were made.
         """
         kept, beaten = precedence(ops)
         dropped = [(op, "another op about the same record comes first") for op in beaten]
@@ -90,6 +94,8 @@ class Committer:
                 then(writer, ids)
             for task in tasks:
                 writer.done(scope, task)
+        for op, reason in dropped:  # reasons are ours, and hold nothing that was remembered
+            log.info("%s by %r was dropped: %s", op.name, op.who, reason)
         self.tell(done)
         return Applied(tuple(done), tuple(dropped), tuple(ids))
 
