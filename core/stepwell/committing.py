@@ -79,10 +79,11 @@ class Committer:
         dropped = [(op, "another op about the same record comes first") for op in beaten]
         done: list[Op] = []
         ids: list[str] = []
+        slow = self._plugins.has("later_keys")
         with self.store.writing(self.clock()) as writer:
             for op in kept:
                 try:
-                    made = _apply(writer, scope, op, self.clock())
+                    made = _apply(writer, scope, op, self.clock(), slow)
                 except (InvalidOp, UnknownRecord, VersionConflict) as error:
                     if strict:
                         raise
@@ -128,12 +129,16 @@ def _is_turn(record: Record) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """What one op is applied to, and when. `said` is what the journal tells of every op."""
+    """What one op is applied to, and when. `said` is what the journal tells of every op.
+
+    `slow` says that some keys of a new text are made later.
+    """
 
     writer: StoreWriter
     scope: ScopeRow
     now: datetime
     said: dict[str, Any]
+    slow: bool
 
     def ref(self, record_id: str) -> int:
         return ref_of(self.writer, self.scope, record_id)
@@ -144,6 +149,13 @@ class _Door:
         if not loaded:
             raise UnknownRecord("this scope holds no record of that id")
         return loaded[0]
+
+    def queue_keys(self, ref: int, keys: Sequence[Key]) -> None:
+        """Queue the keys that a new text has not got yet."""
+        if not keys:
+            self.writer.enqueue(self.scope, "keys", ref, ref)
+        if self.slow:
+            self.writer.enqueue(self.scope, "later", ref, ref)
 
     def because(self, *ids: str) -> _Door:
         """The same door; the reason that the journal tells may speak of these records too."""
@@ -161,13 +173,13 @@ class _Door:
         self.writer.journal_op(self.scope, op.name, ref, before=before, **self.said)
 
 
-def _apply(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime) -> list[str]:
+def _apply(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime, slow: bool) -> list[str]:
     """Apply one op; the ids of the records it made."""
     apply = _APPLY.get(type(op))
     if apply is None:
         raise InvalidOp(f"{op.name} does not come in by this door")
     said = {"who": op.who, "why": op.why, "evidence": op.evidence}
-    door = _Door(writer, scope, now, said)
+    door = _Door(writer, scope, now, said, slow)
     for name in op.evidence:
         door.ref(name)  # what was forgotten meanwhile is no reason any more, and may be told in it
     made = apply(door, op)
@@ -189,8 +201,7 @@ def _revise(door: _Door, op: Revise) -> None:
         door.change(op, ref, content=content)
     else:
         door.change(op, ref, content=content, said_at=op.said_at)
-    if not op.keys:
-        writer.enqueue(scope, "keys", ref, ref)
+    door.queue_keys(ref, op.keys)
 
 
 def _merge(door: _Door, op: Merge) -> str:
@@ -254,8 +265,7 @@ def _append(
     writer.append(scope, [new])
     kind = EdgeKind.CONTAINS if contains else EdgeKind.DERIVED_FROM
     writer.link_all(scope, new.ref, kind, refs)
-    if not keys:
-        writer.enqueue(scope, "keys", new.ref, new.ref)
+    door.queue_keys(new.ref, keys)
     return made
 
 

@@ -8,6 +8,7 @@ from stepwell.committing import Committer
 from stepwell.contracts import ScopeRow, StoreWriter
 from stepwell.errors import InvalidFilter, UnknownRecord
 from stepwell.filters import Filter
+from stepwell.mechanisms.wordpieces import forget_pieces
 from stepwell.mechanisms.words import forget_words
 from stepwell.models import ErasureReceipt
 from stepwell.searching import Caches
@@ -69,6 +70,7 @@ class Eraser:
         # What this process keeps in memory goes too; the next verb reads the store anew.
         self._caches.drop(scope.number)
         forget_words()
+        forget_pieces()
         return ErasureReceipt(**counts, complete=self._settle())
 
     def _settle(self) -> bool:

@@ -18,6 +18,9 @@ from stepwell.models import Change, Document, EdgeKind, Key, Problem, Record, Sl
 #: How entries name a status. From 2 on: SQLite stores 0 and 1 in no bytes at all.
 STATUS_CODES: dict[Status, int] = {status: i + 2 for i, status in enumerate(Status)}
 
+#: How many records `later_keys` is given at once at most.
+LATER = 64
+
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
