@@ -13,7 +13,6 @@ import stepwell
 from stepwell_onnx.folders import (
     MAX_TOKENS,
     POOLINGS,
-    Folder,
     InvalidInput,
     digests,
     read_folder,
@@ -190,11 +189,6 @@ class OnnxEmbedder:
         if not np.isfinite(rows).all():
             raise stepwell.errors.BadVectors(f"{self._folder.path}: it returned NaN or infinity")
         return rows
-
-
-def opened(model: str | Path | OnnxEmbedder) -> OnnxEmbedder:
-    """The embedder of a folder, or the one that was given."""
-    return OnnxEmbedder(model) if isinstance(model, str | Path) else model
 
 
 def _prefix(given: str | None, said: Mapping[str, str], names: Sequence[str]) -> str:

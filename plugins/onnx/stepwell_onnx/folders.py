@@ -130,9 +130,8 @@ def _modules(path: Path) -> tuple[str | None, tuple[str, ...]]:
     said = _json(path / place / "config.json")
     if isinstance(said.get("pooling_mode"), str):
         return said["pooling_mode"], tuple(extra)
-    modes = [
-        found[1] for name, on in said.items() if on is True and (found := _MODE.fullmatch(name))
-    ]
+    on = [name for name, value in said.items() if value is True]
+    modes = [found[1] for name in on if (found := _MODE.fullmatch(name))]
     return "+".join(modes) or None, tuple(extra)
 
 

@@ -77,7 +77,7 @@ class LateInteraction:
         if len(head) < 2 or not self._share:
             return [*head, *rest]
         asked = self._embedder.tokens(list(plan.queries or (plan.query.text,)), query=True)
-        states = self._states([_text(hit) for hit in head])
+        states = self._states(head)
         found = [_best(asked, each) for each in states]
         mixed = [
             hit if score is None else _mixed(hit, score, self._share)
@@ -96,22 +96,22 @@ class LateInteraction:
         """Empty the cache."""
         self._cache.clear()
 
-    def _states(self, texts: Sequence[str]) -> list[States]:
-        """The states of each text's tokens, computed where they are not in the cache."""
-        keys = [blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in texts]
+    def _states(self, hits: Sequence[Hit]) -> list[States]:
+        """The states of each hit's tokens, computed where they are not in the cache."""
+        texts = {_key(hit): _text(hit) for hit in hits}
         era = self._cache.era
-        held = {key: self._cache.get(key) for key in keys}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if held[key] is None}
+        held = {key: found for key in texts if (found := self._cache.get(key)) is not None}
+        missing = [key for key in texts if key not in held]
         if missing:
-            made = self._embedder.tokens(list(missing.values()))
+            made = self._embedder.tokens([texts[key] for key in missing])
             for key, rows in zip(missing, made, strict=True):
                 held[key] = rows.astype(np.float16)
                 self._cache.put(key, held[key], era)
-        return [each for key in keys if (each := held[key]) is not None]
+        return [held[_key(hit)] for hit in hits]
 
 
 class _Cache:
-    """The states that were used last, by the hash of their text, up to so many bytes."""
+    """The states that were used last, up to so many bytes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -128,9 +128,9 @@ class _Cache:
                 self._held.move_to_end(key)
             return found
 
-    def put(self, key: bytes, states: States | None, era: int) -> None:
+    def put(self, key: bytes, states: States, era: int) -> None:
         with self._mutex:
-            if states is None or era != self.era or key in self._held:
+            if era != self.era or key in self._held:
                 return
             self._held[key] = states
             self._bytes += states.nbytes
@@ -142,6 +142,12 @@ class _Cache:
             self.era += 1
             self._held.clear()
             self._bytes = 0
+
+
+def _key(hit: Hit) -> bytes:
+    """What the cache knows a hit's text by: no scope meets what another one has put there."""
+    told = "\0".join((*hit.record.scope, _text(hit)))
+    return blake2b(told.encode("utf-8", "replace"), digest_size=16).digest()
 
 
 def _text(hit: Hit) -> str:

@@ -92,7 +92,7 @@ class Runner:
         kind = import_module("tokenizers").Tokenizer
         try:
             made = kind.from_file(str(self._folder.tokenizer))
-        except Exception as error:  # noqa: BLE001 - it raises nothing narrower
+        except Exception as error:
             raise InvalidInput(f"{self._folder.tokenizer}: it is no tokenizer") from error
         made.no_padding()
         made.enable_truncation(self._max_tokens)
@@ -123,7 +123,7 @@ class Runner:
             session = runtime.InferenceSession(
                 str(self._folder.model), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - its errors share no base
+        except Exception as error:
             raise InvalidInput(f"{self._folder.model}: onnxruntime cannot open it") from error
         known = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
         strange = [each.name for each in session.get_inputs() if each.name not in known]
