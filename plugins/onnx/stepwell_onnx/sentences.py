@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -19,12 +20,10 @@ CHANNEL = "sentences"
 
 
 class _Keyed(Protocol):
-    """A view that searches keys of other channels than its own."""
+    """A view that searches the vectors of other spaces than its own."""
 
-    def holds(self, channel: str, space: str) -> bool: ...
-    def nearest(
-        self, channel: str, space: str, vector: FloatArray, limit: int | None = None
-    ) -> Candidates: ...
+    def holds(self, space: str) -> bool: ...
+    def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates: ...
 
 
 class Sentences:
@@ -32,7 +31,8 @@ class Sentences:
 
     `model` is a folder, or any Embedder. It is opened here, so that what is wrong with it is said
     at once: raises InvalidInput. `consolidate` makes the keys, one for each passage; `remember`
-    and `recall` never wait for them. A record without one is found as before.
+    and `recall` never wait for them. A record without one is found as before. Where the embedder
+    of the memory is of the same space, this has nothing to add and does nothing.
     """
 
     name = CHANNEL
@@ -55,8 +55,10 @@ class Sentences:
         return {"space": self._space}
 
     @hookimpl(optionalhook=True)
-    def later_keys(self, records: Sequence[Record]) -> list[list[Key]]:
+    def later_keys(self, records: Sequence[Record], view: View) -> list[list[Key]] | None:
         """Keys of each record in turn. Raises BadVectors."""
+        if view.models.space == self._space:
+            return None
         spans = [passages(record.text) for record in records]
         # Captions, action and observation belong to a text that is whole.
         texts = [
@@ -68,7 +70,7 @@ class Sentences:
         return [
             [
                 Key(
-                    channel=CHANNEL, space=self._space, body=next(bodies),
+                    channel="vectors", space=self._space, body=next(bodies),
                     span=None if len(cut) == 1 else span,
                 )
                 for span in cut
@@ -80,12 +82,12 @@ class Sentences:
     def search(self, plan: Plan, view: View) -> Candidates | None:
         """What is nearest to the question; None, and no work, where nothing has a key yet."""
         keyed = cast("_Keyed", view)
-        if not keyed.holds(CHANNEL, self._space):
+        if view.models.space == self._space or not keyed.holds(self._space):
             return None
         vectors = self._vectors(list(plan.queries or (plan.query.text,)), query=True)
-        found = [keyed.nearest(CHANNEL, self._space, vector) for vector in vectors]
+        found = [keyed.nearest(self._space, vector) for vector in vectors]
         if len(found) == 1:
-            return found[0]
+            return replace(found[0], channel=CHANNEL)
         # A place may stand here once for each text: its best score counts.
         spans = [each.spans for each in found if each.spans is not None]
         return Candidates(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,32 +64,31 @@ class Counting(HashingEmbedder):
 
 
 class Seen:
-    """A view that holds keys, or none."""
+    """A view that holds vectors of some spaces, or of none."""
 
-    def __init__(self, spaces: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, *spaces: str, own: str | None = None) -> None:
         self.spaces = spaces
+        self.models = SimpleNamespace(space=own)
         self.searched: list[np.ndarray] = []
 
-    def holds(self, channel: str, space: str) -> bool:
-        return (channel, space) in self.spaces
+    def holds(self, space: str) -> bool:
+        return space in self.spaces
 
-    def nearest(
-        self, channel: str, space: str, vector: np.ndarray, limit: int | None = None
-    ) -> Candidates:
-        assert self.holds(channel, space)
+    def nearest(self, space: str, vector: np.ndarray, limit: int | None = None) -> Candidates:
+        assert self.holds(space)
         self.searched.append(vector)
         places = np.array([len(self.searched), 7], np.int64)
-        return Candidates(channel, places, np.array([0.9, 0.5], np.float32), np.full((2, 2), -1))
+        return Candidates("vectors", places, np.array([0.9, 0.5], np.float32), np.full((2, 2), -1))
 
 
 def test_each_record_gets_a_key_for_each_passage(embedder: OnnxEmbedder):
     shown = Attachment(ref="file:a.png", caption="a red boat")
     long = "A sentence of the report about the harbour. " * 100
     several = records("short", long, Turn(text="seen", attachments=(shown,)))
-    made = Sentences(embedder).later_keys(several)
+    made = Sentences(embedder).later_keys(several, Seen())
     spans = passages(long.strip() if several[1].text != long else long)
     assert [len(keys) for keys in made] == [1, len(spans), 1]
-    assert {key.channel for keys in made for key in keys} == {"sentences"}
+    assert {key.channel for keys in made for key in keys} == {"vectors"}
     assert {key.space for keys in made for key in keys} == {f"{embedder.name}/{embedder.dim}"}
     assert made[0][0].span is None
     assert [key.span for key in made[1]] == spans
@@ -98,26 +98,26 @@ def test_each_record_gets_a_key_for_each_passage(embedder: OnnxEmbedder):
 
 
 def test_no_records_get_no_keys(embedder: OnnxEmbedder):
-    assert Sentences(embedder).later_keys([]) == []
+    assert Sentences(embedder).later_keys([], Seen()) == []
 
 
 def test_all_passages_of_a_call_are_embedded_together():
     counting = Counting()
-    Sentences(counting).later_keys(RECORDS[:64])
+    Sentences(counting).later_keys(RECORDS[:64], Seen())
     assert [(len(texts), query) for texts, query in counting.asked] == [(len(RECORDS[:64]), False)]
 
 
 def test_nothing_is_embedded_while_nothing_is_keyed():
     counting = Counting()
     assert Sentences(counting).search(plan(), Seen()) is None
-    assert Sentences(counting).search(plan(), Seen([("sentences", "another/8")])) is None
+    assert Sentences(counting).search(plan(), Seen("another/8")) is None
     assert counting.asked == []
 
 
 def test_a_question_is_embedded_as_one_and_the_nearest_are_found():
     counting = Counting()
     sentences = Sentences(counting)
-    view = Seen([("sentences", sentences.space)])
+    view = Seen(sentences.space)
     found = sentences.search(plan("Where?"), view)
     assert found is not None
     assert (found.channel, found.places.tolist()) == ("sentences", [1, 7])
@@ -127,12 +127,21 @@ def test_a_question_is_embedded_as_one_and_the_nearest_are_found():
 
 def test_of_several_questions_all_candidates_are_found():
     sentences = Sentences(HashingEmbedder())
-    view = Seen([("sentences", sentences.space)])
+    view = Seen(sentences.space)
     found = sentences.search(plan("both", ("Where?", "When?")), view)
     assert found is not None
     assert found.places.tolist() == [1, 7, 2, 7]
     assert found.spans is not None
     assert found.spans.shape == (4, 2)
+
+
+def test_beside_the_same_embedder_it_has_nothing_to_add():
+    counting = Counting()
+    sentences = Sentences(counting)
+    view = Seen(sentences.space, own=sentences.space)
+    assert sentences.later_keys(RECORDS, view) is None
+    assert sentences.search(plan(), view) is None
+    assert counting.asked == []
 
 
 def test_bad_vectors_make_no_key():
@@ -141,7 +150,7 @@ def test_bad_vectors_make_no_key():
             return super().embed(texts, query=query) * np.nan
 
     with pytest.raises(BadVectors):
-        Sentences(Broken()).later_keys(RECORDS[:1])
+        Sentences(Broken()).later_keys(RECORDS[:1], Seen())
 
 
 def test_a_model_that_cannot_be_used_is_said_at_once(tmp_path: Path):
@@ -353,18 +362,18 @@ def test_a_memory_reranks_with_it(embedder: OnnxEmbedder):
 
 class TestLateInteraction(PolicyContract):
     @pytest.fixture(autouse=True)
-    def folder(self, tiny: Path) -> None:
-        self.tiny = tiny
+    def model(self, embedder: OnnxEmbedder) -> None:
+        self.model = embedder
 
     def open(self):
-        return LateInteraction(self.tiny, head=5)
+        return LateInteraction(self.model, head=5)
 
 
 @needs_later_keys
 class TestSentences(PolicyContract):
     @pytest.fixture(autouse=True)
-    def folder(self, tiny: Path) -> None:
-        self.tiny = tiny
+    def model(self, embedder: OnnxEmbedder) -> None:
+        self.model = embedder
 
     def open(self):
-        return Sentences(self.tiny)
+        return Sentences(self.model)
