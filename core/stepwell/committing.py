@@ -21,6 +21,7 @@ from stepwell.ops import (
     Link,
     Merge,
     Op,
+    Purge,
     Rekey,
     Revise,
     SetSlot,
@@ -111,8 +112,13 @@ class Committer:
             reach: Cascade[int] = cascade(refs, writer.derived(scope, refs))
             everything = [*refs, *sorted(reach.erased | reach.stale)]
             counts = writer.purge(scope, everything, reach.stale)
-        self.store.mark_pending()
+        self.forgotten()
         return counts
+
+    def forgotten(self) -> None:
+        """Tell the store that bytes are left to take out, and listeners that something is gone."""
+        self.store.mark_pending()
+        self.tell([Purge(ids=())])
 
 
 def ref_of(reader: StoreWriter, scope: ScopeRow, record_id: str) -> int:

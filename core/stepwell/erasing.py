@@ -63,7 +63,7 @@ class Eraser:
             counts = {} if row is None else writer.erase(row)
         if row is None:
             return ErasureReceipt(complete=self._settle())
-        self._committer.store.mark_pending()
+        self._committer.forgotten()
         return self._receipt(row, counts)
 
     def _receipt(self, scope: ScopeRow, counts: dict[str, int]) -> ErasureReceipt:

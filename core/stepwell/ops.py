@@ -176,7 +176,10 @@ class SetSlot(Op):
 
 
 class Purge(Op):
-    """Forget records for good. The user's alone: policies may not return it."""
+    """Forget records for good. The user's alone: policies may not return it.
+
+    Listeners are told of it without ids: what is forgotten is named no more.
+    """
 
     ids: tuple[str, ...]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, cast
 
 import numpy as np
 
@@ -17,13 +16,6 @@ from stepwell_onnx.folders import InvalidInput
 from stepwell_onnx.pooling import FloatArray, unit
 
 CHANNEL = "sentences"
-
-
-class _Keyed(Protocol):
-    """A view that searches the vectors of other spaces than its own."""
-
-    def holds(self, space: str) -> bool: ...
-    def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates: ...
 
 
 class Sentences:
@@ -54,7 +46,7 @@ class Sentences:
         """What the file remembers of it in a preset."""
         return {"space": self._space}
 
-    @hookimpl(optionalhook=True)
+    @hookimpl
     def later_keys(self, records: Sequence[Record], view: View) -> list[list[Key]] | None:
         """Keys of each record in turn. Raises BadVectors."""
         if view.models.space == self._space:
@@ -81,11 +73,10 @@ class Sentences:
     @hookimpl
     def search(self, plan: Plan, view: View) -> Candidates | None:
         """What is nearest to the question; None, and no work, where nothing has a key yet."""
-        keyed = cast("_Keyed", view)
-        if view.models.space == self._space or not keyed.holds(self._space):
+        if view.models.space == self._space or not view.holds(self._space):
             return None
         vectors = self._vectors(list(plan.queries or (plan.query.text,)), query=True)
-        found = [keyed.nearest(self._space, vector) for vector in vectors]
+        found = [view.nearest(self._space, vector) for vector in vectors]
         if len(found) == 1:
             return replace(found[0], channel=CHANNEL)
         # A place may stand here once for each text: its best score counts.

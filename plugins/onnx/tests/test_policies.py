@@ -11,18 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell import Attachment, Candidates, Hit, Memory, Plan, Query, Record, Turn, View, hookspecs
+from stepwell import Attachment, Candidates, Hit, Memory, Plan, Query, Record, Turn
 from stepwell.errors import BadVectors, InvalidInput
 from stepwell.mechanisms.passages import passages
 from stepwell.ops import Hide, Purge
 from stepwell.testing import HashingEmbedder, PolicyContract
 from stepwell_onnx import LateInteraction, OnnxEmbedder, Sentences
 from stepwell_onnx.pooling import maxsim
-
-needs_later_keys = pytest.mark.skipif(
-    not (hasattr(hookspecs, "later_keys") and hasattr(View, "nearest")),
-    reason="this core makes no keys off the hot path",
-)
 
 
 def records(*turns: Turn | str) -> list[Record]:
@@ -161,7 +156,6 @@ def test_a_model_that_cannot_be_used_is_said_at_once(tmp_path: Path):
         Sentences(object())
 
 
-@needs_later_keys
 def test_recall_finds_by_the_second_key_once_consolidate_made_it(tmp_path: Path):
     counting = Counting()
     with Memory.open(tmp_path / "memory.db", plugins=[Sentences(counting)]) as memory:
@@ -369,7 +363,6 @@ class TestLateInteraction(PolicyContract):
         return LateInteraction(self.model, head=5)
 
 
-@needs_later_keys
 class TestSentences(PolicyContract):
     @pytest.fixture(autouse=True)
     def model(self, embedder: OnnxEmbedder) -> None:
