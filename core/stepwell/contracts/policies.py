@@ -36,7 +36,8 @@ class Plan:
     A channel without a weight is weighed as 1. Where there are `spans`, only what was said in one
     of them is found. The built-in channels search for `queries` in place of the question, where
     there are any, and count the best. `stop` ends the search after this round; `enough`, from the
-    second round on, before it: what was found is the answer.
+    second round on, before it: what was found is the answer. `spread`, from 0 to 1, is how much
+    less counts what was said beside a hit: for questions that want a list.
     """
 
     query: Query
@@ -47,6 +48,7 @@ class Plan:
     task: str | None = None
     stop: bool = True
     enough: bool = False
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

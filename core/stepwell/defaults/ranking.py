@@ -26,6 +26,8 @@ WEIGHTS: Mapping[str, float] = {
 LINE: Mapping[str, float] = {"recent": 1.0}
 #: Who says something instead of asking uses other words than those it brings to mind.
 REMARK: Mapping[str, float] = {"vectors": 2.0}
+#: How much less counts, in a list, what was said beside one of its items.
+SPREAD = 0.2
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Ranker:
             role=query.role,
             task=query.task,
             stop=not asked.names,
+            spread=SPREAD if asked.many else 0.0,
         )
 
     def _again(self, query: Query, asked: questions.Question, view: View) -> Plan:

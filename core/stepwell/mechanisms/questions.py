@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from stepwell.mechanisms.words import STOP_WORDS
@@ -31,13 +32,19 @@ _MANY = re.compile(
     r" (?!is\b|was\b|does\b|has\b|this\b|his\b|us\b|\w*(?:ss|us|is)\b)\w+s\b",
     re.IGNORECASE,
 )
-_COMPARES = re.compile(
-    r"\b(?:than|or|both|versus|vs|compared?|difference|differences|common|between|share|same)\b",
-    re.IGNORECASE,
+# What stands between two names that are compared.
+_OR = re.compile(
+    r"(?P<list>,)\s+|,?\s+(?:or|versus|vs\.?)\s+|(?P<how>\s+(?:\w+\s+){1,3})than\s+", re.IGNORECASE
 )
-_JOINED = re.compile(
-    r"[?;]\s+|,?\s+and\s+(?=(?:what|which|who|whom|whose|when|where|why|how)\b)", re.IGNORECASE
+# Two events: how long between them, or which of them was first.
+_EVENTS = (
+    re.compile(
+        r"\bbetween (?P<one>.+?),? and (?P<other>(?:when|the|my|his|her|their|our|I|we)\b.+)",
+        re.IGNORECASE,
+    ),
+    re.compile(r"\bfirst[,:]? (?P<one>.+?),? or (?P<other>.+)", re.IGNORECASE),
 )
+_SEVERAL = re.compile(r"(?<=\?)\s+")
 _QUOTED = re.compile(r"[\"“”«»„]([^\"“”«»„]{2,60})[\"“”«»„]")
 _NAME = re.compile(r"\b[A-Z][\w'’-]*(?:\s+(?:of\s+|the\s+)?[A-Z][\w'’-]*)*")
 _IDENTIFIER = re.compile(r"\b(?=\w*[\d_])(?=\w*[A-Za-z])\w{3,}\b|\b\w+\.[a-z]{1,4}\b")
@@ -96,20 +103,28 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _parts(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The questions that one is made of: those it joins, or one for each name it compares."""
-    joined = [part.strip(" ?;") for part in _JOINED.split(text)]
-    joined = [part for part in joined if len(part.split()) > 2]
-    if len(joined) > 1:
-        return tuple(joined[:MOST_PARTS])
-    compared = [name for name in names if name in text]
-    if len(compared) < 2 or not _COMPARES.search(text):
+    """The questions that one is made of: several, one for each of two events, or for each name."""
+    several = [part.strip() for part in _SEVERAL.split(text) if len(part.split()) > 2]
+    if len(several) > 1 and all(part.endswith("?") for part in several):
+        return tuple(several[:MOST_PARTS])
+    for events in _EVENTS:
+        if found := events.search(text):
+            return (found["one"].strip(" ?"), found["other"].strip(" ?"))
+    return _compared(text, names)
+
+
+def _compared(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The question with each of the names in turn that it says "or" between, or "than"."""
+    places = sorted((text.find(name), name) for name in names if name in text)
+    group: list[tuple[int, str]] = []
+    how, compares = "", False
+    for one, other in pairwise(places):
+        between = _OR.fullmatch(text[one[0] + len(one[1]) : other[0]])
+        if between:
+            group += [other] if group else [one, other]
+            how += between["how"] or ""
+            compares |= not between["list"]
+    if not compares:
         return ()
-    return tuple(_without(text, compared, name) for name in compared[:MOST_PARTS])
-
-
-def _without(text: str, names: list[str], kept: str) -> str:
-    """A question with one of several names left in it."""
-    for name in names:
-        if name != kept and name not in kept:
-            text = text.replace(name, " ")
-    return " ".join(text.split())
+    before, after = text[: group[0][0]], text[group[-1][0] + len(group[-1][1]) :]
+    return tuple(f"{before}{name}{how.rstrip()}{after}" for _, name in group[:MOST_PARTS])

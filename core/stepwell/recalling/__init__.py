@@ -24,7 +24,13 @@ from stepwell.filters import names_field
 from stepwell.mechanisms.packing import fit
 from stepwell.models import Context, Explanation, Hit, LeftOut, Recall, Record
 from stepwell.plugins import Plugins
-from stepwell.recalling.fusing import Fused, candidates_of, fuse, top_places
+from stepwell.recalling.fusing import (
+    Fused,
+    candidates_of,
+    fuse,
+    spread_places,
+    top_places,
+)  # fmt: skip
 from stepwell.searching import ALL, Moment, ScopeView, Searcher, Side
 
 MAX_ROUNDS = 3
@@ -174,14 +180,15 @@ class Recaller:
         refining = self._plugins.has("refine")
         k = run.query.k
         wanted = max(4 * k, HEAD) if refining else k
-        hits = [hit for side in fused for hit in self._top(run, side, wanted)]
+        hits = [hit for side in fused for hit in self._top(run, side, wanted, plan.spread)]
         hits = _merged(hits, found)
         if refining:
             hits = self._refine(run, plan, hits)
         return hits
 
-    def _top(self, run: _Run, fused: Fused, k: int) -> list[Hit]:
-        places = top_places(fused, k).tolist()
+    def _top(self, run: _Run, fused: Fused, k: int, spread: float = 0.0) -> list[Hit]:
+        chosen = spread_places(fused, k, spread) if spread > 0 else top_places(fused, k)
+        places = chosen.tolist()
         return run.view.hits(
             fused.side,
             places,

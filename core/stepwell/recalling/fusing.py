@@ -11,6 +11,10 @@ from stepwell.contracts import BoolArray, Candidates, FloatArray, IntArray, Plan
 from stepwell.errors import PluginFailed
 from stepwell.searching import ScopeView, Side
 
+#: Of how many times as many places a list is picked, and how near two places are beside each other.
+_POOL = 4
+_BESIDE = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Fused:
@@ -83,6 +87,27 @@ def top_places(fused: Fused, k: int, least: float = 0.0) -> IntArray:
     ids = np.array([cache.ids[p] for p in places], "S16")
     order = np.lexsort((ids, -cache.columns["said"][places], -scores[places]))
     return np.asarray(places[order][:k])
+
+
+def spread_places(fused: Fused, k: int, spread: float) -> IntArray:
+    """As `top_places`, but what was said beside a place that is taken counts less, by `spread`.
+
+    So a list that was told over many sessions is not crowded out by what surrounds one of its
+    items. The places come in the order of being taken.
+    """
+    places = top_places(fused, _POOL * k)
+    if spread <= 0 or len(places) <= k:
+        return places[:k]
+    session = fused.side.cache.columns["session"][places]
+    left = fused.scores[places].astype(np.float64)
+    taken: list[int] = []
+    for _ in range(k):
+        best = int(np.argmax(left))
+        taken.append(best)
+        near = (session == session[best]) & (np.abs(places - places[best]) <= _BESIDE)
+        left[near] *= 1 - spread
+        left[taken] = -1.0
+    return np.asarray(places[taken])
 
 
 def candidates_of(name: str, answer: object, side: Side, view: ScopeView) -> list[Candidates]:
