@@ -20,6 +20,7 @@ RANKED: Final = (
 HELD: Final = tuple(f"evidence@{budget}" for budget in BUDGETS)
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_FENCE = re.compile(r"(\w+)# ")
 
 
 def scores(ranked: Sequence[str], evidence: Collection[str]) -> dict[str, float]:
@@ -66,8 +67,15 @@ def packed(
 
 
 def quoted(context: str, words: Sequence[str]) -> float:
-    """The share of these texts that stand whole and verbatim in a context."""
-    return sum(text in context for text in words) / len(words)
+    """The share of these texts that stand whole and verbatim in a context of stepwell's.
+
+    A context quotes: its own word stands before each line. It is taken off before texts of several
+    lines are looked for, as a model would read over it. A part of a text counts for nothing.
+    """
+    fence = _FENCE.match(context)
+    if fence:
+        context = re.sub(rf"^{fence[1]}\| ?", "", context, flags=re.MULTILINE)
+    return sum("\n".join(text.splitlines()) in context for text in words) / len(words)
 
 
 def _gain(places: Iterable[int]) -> float:
