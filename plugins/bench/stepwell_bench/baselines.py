@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import bm25s
@@ -24,7 +24,7 @@ import Stemmer
 from stepwell import Embedder
 from stepwell_bench.data import Spoken
 from stepwell_bench.metrics import DEPTH
-from stepwell_bench.systems import Ask, Log
+from stepwell_bench.systems import Ask, Log, System
 
 Scores = npt.NDArray[np.float32]
 
@@ -77,9 +77,8 @@ class Bm25Windows:
 class Dense:
     """Vectors alone: the cosine of a turn's and the question's embedding."""
 
-    name = "dense"
-
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, name: str = "dense") -> None:
+        self.name = name
         self._embedder = embedder
 
     def read(self, log: Log) -> _Ranked:
@@ -96,9 +95,8 @@ class Dense:
 class Fused:
     """BM25 and vectors by reciprocal ranks, 1 / (60 + rank), of the best 100 of each."""
 
-    name = "rrf(bm25, dense)"
-
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, name: str = "rrf(bm25, dense)") -> None:
+        self.name = name
         self._parts = (Bm25(), Dense(embedder))
 
     def read(self, log: Log) -> _Ranked:
@@ -112,6 +110,18 @@ class Fused:
             return made
 
         return _Ranked(log, scored)
+
+
+def baselines(embedders: Iterable[str | Embedder | None] = ()) -> list[System]:
+    """All of them; those of vectors once for each embedder that can be used alone."""
+    made: list[System] = [Bm25(), Bm25Windows()]
+    usable = [embedder for embedder in embedders if isinstance(embedder, Embedder)]
+    for embedder in usable:
+        told = f" {embedder.name}" if len(usable) > 1 else ""
+        made += [
+            Dense(embedder, f"dense{told}"), Fused(embedder, f"rrf(bm25, dense{told})")
+        ]  # fmt: skip
+    return made
 
 
 class _Ranked:

@@ -20,7 +20,7 @@ _MARK: Final = 4.5
 
 
 def whiskers(title: str, rows: Mapping[str, Estimate], *, signed: bool = False) -> str:
-    """A dot with its interval for each row. `signed` is for gains: zero is drawn, and plus signs."""
+    """A dot with its interval for each row. `signed` is for gains: zero is drawn, and signs."""
     high = max([0.0, *(e.high for e in rows.values())])
     low = min([0.0, *(e.low for e in rows.values())])
     step = _step(high - low)

@@ -79,11 +79,11 @@ _READING: Final = """<details class="reading"><summary>How to read this</summary
 <dt>recall@k</dt><dd>the share of a question's evidence turns among the first k answers; any@k: at
 least one of them; all@k: every one</dd>
 <dt>nDCG@10, MRR</dt><dd>as above, and the earlier the better</dd>
-<dt>evidence@B</dt><dd>the share of evidence turns that stand whole and word for word in a context of
-B tokens. Stepwell packs and quotes it; of the plain rankers the best turns are taken, bare, until
-the next would overflow.</dd>
+<dt>evidence@B</dt><dd>the share of evidence turns that stand whole and word for word in a context
+of B tokens. Stepwell packs and quotes it; of the plain rankers the best turns are taken, bare,
+until the next would overflow.</dd>
 <dt>intervals</dt><dd>95 %, by a bootstrap that draws whole conversations, then questions in them.
-Two systems are compared by the interval of the gain, which is paired, and not by their two own.</dd>
+Two systems are compared by the interval of the gain, which is paired, not by their own two.</dd>
 <dt>times</dt><dd>of one search with k = 100, one after another, in memory</dd>
 </dl></details>"""
 

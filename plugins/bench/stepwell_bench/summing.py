@@ -94,11 +94,11 @@ def compare(old: Document, new: Document, seed: int = 0) -> Comparison:
 
     Raises BadResult when a run holds no scores of single questions, or they have no set in common.
     """
-    before = {one.name: one for one in old.sets}
+    before = {(one.name, one.split): one for one in old.sets}
     made = Comparison(old=_label(old), new=_label(new))
     for after in new.sets:
-        if after.name in before:
-            made.sets.append(_changed(before[after.name], after, seed))
+        if (after.name, after.split) in before:
+            made.sets.append(_changed(before[after.name, after.split], after, seed))
     if not made.sets:
         raise BadResult("the two runs have no set in common")
     return made

@@ -115,16 +115,17 @@ class _Remembered:
         self._memory.close()
 
 
-def embedder_of(given: str | Embedder | None) -> Embedder | None:
-    """The embedder that a Memory uses when it is given this; None when it works on words alone.
+def resolve(name: str) -> str | Embedder | None:
+    """The embedder that a Memory uses when it is given this name; None when it uses none.
 
-    None as well where this version of stepwell does not tell.
+    "none" is none. The name itself comes back where this version of stepwell does not tell; then
+    there is no embedder to measure alone. Raises what Memory.open raises.
     """
-    if isinstance(given, Embedder):
-        return given
-    with Memory.open(embedder=given) as memory:
-        told = getattr(memory, "embedder", None)
-    return told if isinstance(told, Embedder) else None
+    if name == "none":
+        return None
+    with Memory.open(embedder=name) as memory:
+        told = getattr(memory, "embedder", name)
+    return told if told is None or isinstance(told, (str, Embedder)) else name
 
 
 def stepwells(
