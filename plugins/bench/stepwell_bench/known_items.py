@@ -30,8 +30,9 @@ from stepwell_bench.documents import SetFigures
 from stepwell_bench.errors import NothingToAsk
 
 KINDS: Final = ("rare words", "fewer words", "who said", "around it")
-#: By which settings are compared: any turn with the text, among the first ten.
-MEASURE: Final = "any@10"
+#: By which settings are compared. Such questions are easy: that the turn is among the first ten
+#: tells little, how early it stands tells more.
+MEASURE: Final = "mrr"
 
 _PAGE: Final = 1000
 _LEAST_TELLING: Final = 4
@@ -69,27 +70,26 @@ def questions(
 
 def advise(figures: SetFigures, settings: Sequence[str]) -> list[str]:
     """What the figures say about these settings, in plain sentences; the first one recommends."""
-    means = {name: figures.systems[name].overall[MEASURE].mean for name in settings}
-    ranked = sorted(settings, key=lambda name: -means[name])
-    best = ranked[0]
-    if figures.main != best:
-        raise ValueError("advice needs the gains of the best setting")
-    close = [name for name in ranked[1:] if not figures.gains[name][MEASURE].decided]
-    said = [f"`{best}` finds the turn among the first ten for {means[best]:.0%} of the questions."]
-    if len(ranked) == 1:
-        said = [f"{said[0]} No other setting was asked for."]
-    elif close:
-        said.append(f"Within noise of it: {', '.join(f'`{name}`' for name in close)}.")
-    for name in ranked[1:]:
-        gain = figures.gains[name][MEASURE]
+    best, others = figures.main, [name for name in settings if name != figures.main]
+    found = figures.systems[best].overall
+    said = [
+        f"`{best}` has the turn first for {found['any@1'].mean:.0%} of the questions, and among "
+        f"the first ten for {found['any@10'].mean:.0%}; its MRR is {found[MEASURE].mean:.3f}."
+    ]
+    for name in others:
+        gain, more = figures.gains[name][MEASURE], figures.gains[name]["any@10"]
+        interval = f"MRR {gain.mean:+.3f}, 95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
         if gain.decided:
             said.append(
-                f"`{best}` finds {gain.mean:+.1%} of the questions more than `{name}` "
-                f"(95 % interval {gain.low:+.1%} to {gain.high:+.1%})."
+                f"That is better than `{name}` ({interval}), which finds {abs(more.mean):.1%} "
+                f"{'fewer' if more.mean > 0 else 'more'} of the turns among the first ten."
             )
-    if len(ranked) > 1:
-        alike = close and "; the cheaper of those within noise of it will do as well"
-        said.insert(0, f"Use `{best}` for this store{alike or ''}.")
+        else:
+            said.append(f"The difference to `{name}` is within noise ({interval}).")
+    if others:
+        close = not all(figures.gains[name][MEASURE].decided for name in others)
+        alike = "; the cheaper of those within noise of it will do as well" if close else ""
+        said.insert(0, f"Use `{best}` for this store{alike}.")
     return [*said, CANNOT]
 
 

@@ -38,17 +38,16 @@ def changes(comparison: Comparison) -> Iterator[str]:
 def _set(one: SetFigures) -> Iterator[str]:
     name = " ".join(filter(None, (one.name, one.split)))
     cut = "" if one.complete else "; interrupted, this is what was done"
-    yield (
-        f"{name}: {one.asked:,} questions, {one.conversations:,} conversations, "
-        f"{one.turns:,} turns{cut}"
-    )
+    yield f"{name}: {one.asked:,} questions about {one.turns:,} turns{cut}"
     wide = max(len(name) for name in one.systems) + 2
     shown = [c for c in COLUMNS if c in one.systems[one.main].overall]
     yield (
-        " " * wide + "".join(f"{c:>{len(c) + 2}}" for c in shown) + "    p50 ms    p95 ms   turns/s"
+        " " * wide
+        + "".join(f"{c:>{max(9, len(c) + 2)}}" for c in shown)
+        + "    p50 ms    p95 ms   turns/s"
     )
     for name, figures in one.systems.items():
-        values = "".join(f"{figures.overall[c].mean:{len(c) + 2}.3f}" for c in shown)
+        values = "".join(f"{figures.overall[c].mean:{max(9, len(c) + 2)}.3f}" for c in shown)
         speed = figures.speed
         yield (
             f"{name:{wide}}{values}{speed.search_p50_ms:10.2f}{speed.search_p95_ms:10.2f}"

@@ -20,6 +20,8 @@ from stepwell_bench.summing import Comparison, SetChange
 
 #: The metrics that are shown at once; the others fold out.
 HEADLINE: Final = ("recall@1", "recall@5", "recall@10", "recall@50", "ndcg@10", "mrr", *HELD)
+#: The metrics that are drawn as dots with whiskers.
+PLOTTED: Final = ("recall@10", "evidence@1024")
 #: The metrics by which systems are set against each other.
 GAINS: Final = ("recall@1", "recall@5", "recall@10", "ndcg@10", "mrr", "evidence@1024")
 
@@ -96,14 +98,13 @@ def _set(one: SetFigures) -> str:
     if not one.complete:
         parts.append('<p class="note">Interrupted: these are the conversations done by then.</p>')
     curve = {name: [f[f"recall@{k}"].mean for k in KS] for name, f in overall.items()}
-    parts.append(
-        '<div class="plots">'
-        + _figure(
-            "recall@10", whiskers("recall@10", {n: f["recall@10"] for n, f in overall.items()})
-        )
-        + _figure("recall@k over k", lines("recall at k", KS, curve) + legend(names))
-        + "</div>"
+    dots = "".join(
+        _figure(metric, whiskers(metric, {name: f[metric] for name, f in overall.items()}))
+        for metric in PLOTTED
+        if metric in overall[one.main]
     )
+    over_k = _figure("recall@k over k", lines("recall at k", KS, curve) + legend(names))
+    parts.append(f'<div class="plots"><div>{dots}</div>{over_k}</div>')
     shown = [metric for metric in HEADLINE if metric in overall[one.main]]
     parts.append(_estimates("Every system", "system", overall, shown))
     if one.gains:
@@ -175,7 +176,7 @@ def _turned(rows: Mapping[str, Figures]) -> dict[str, Figures]:
 
 
 def _estimate(estimate: Estimate) -> str:
-    return f"{estimate.mean:.3f}\n{estimate.low:.3f} to {estimate.high:.3f}"
+    return f"{estimate.mean:.3f}\n{estimate.low:.3f}–{estimate.high:.3f}"
 
 
 def _gain(estimate: Estimate) -> str:
@@ -202,16 +203,19 @@ def _cell(text: str) -> str:
 
 
 def _counts(one: SetFigures) -> str:
+    talks = "conversation" if one.conversations == 1 else "conversations"
     said = [
-        f"{one.asked:,} questions about {one.conversations:,} conversations of {one.turns:,} turns"
+        f"{one.asked:,} questions about {one.conversations:,} {talks} of {one.turns:,} turns",
+        *(
+            f"{count:,} {why}"
+            for count, why in (
+                (one.left_out, "of categories left out"),
+                (one.no_evidence, "without evidence"),
+                (one.unscored, "not to be scored"),
+            )
+            if count
+        ),
     ]
-    for count, why in (
-        (one.left_out, "of categories left out"),
-        (one.no_evidence, "without evidence"),
-        (one.unscored, "not to be scored"),
-    ):
-        if count:
-            said.append(f"{count:,} {why}")
     return escape("; ".join(said)) + "."
 
 

@@ -21,12 +21,12 @@ CSS: Final = """
 * { box-sizing: border-box }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif }
-main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1rem 4rem }
+main { max-width: 76rem; margin: 0 auto; padding: 1.5rem 1rem 4rem }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .4rem }
 h2 { font-size: 1.3rem; margin: 0 0 .3rem }
 h2 small { color: var(--soft); font-weight: 400 }
 h3 { font-size: 1rem; margin: 1.6rem 0 .4rem }
-p { margin: .3rem 0; max-width: 46rem }
+p { margin: .3rem 0; max-width: 52rem }
 header p, .small, figcaption { color: var(--soft) }
 section { margin-top: 2.5rem; padding-top: 1.2rem; border-top: 1px solid var(--rule) }
 .advice { background: var(--panel); border: 0; border-radius: 8px; padding: 1rem 1.2rem }
@@ -41,11 +41,11 @@ dt { font-weight: 600 }
 dd { margin: 0 }
 .plots { display: grid; gap: 1.2rem 2rem; margin-top: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)) }
-figure { margin: 0; min-width: 0; max-width: 36rem }
+figure { margin: 0 0 1rem; min-width: 0; max-width: 32rem }
 figcaption { font-size: .9rem; margin-bottom: .3rem }
-.plot { width: 100%; height: auto; display: block; font-size: 12px }
+.plot { width: 100%; height: auto; display: block; font-size: 12.5px }
 .plot text { fill: var(--ink) }
-.plot .tick { fill: var(--soft); font-size: 11px }
+.plot .tick { fill: var(--soft); font-size: 12px }
 .plot .value { font-variant-numeric: tabular-nums }
 .grid { stroke: var(--rule) }
 .zero { stroke: var(--soft); stroke-width: 1.5 }
@@ -58,7 +58,7 @@ figcaption { font-size: .9rem; margin-bottom: .3rem }
 .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px }
 table { border-collapse: collapse; width: 100%; font-size: .88rem;
   font-variant-numeric: tabular-nums }
-th, td { padding: .4rem .7rem; text-align: right; white-space: nowrap;
+th, td { padding: .4rem .6rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--rule) }
 tbody tr:last-child > * { border-bottom: 0 }
 thead th { background: var(--panel); font-weight: 600; color: var(--soft) }
