@@ -72,9 +72,10 @@ def advise(figures: SetFigures, settings: Sequence[str]) -> list[str]:
     """What the figures say about these settings, in plain sentences; the first one recommends."""
     best, others = figures.main, [name for name in settings if name != figures.main]
     found = figures.systems[best].overall
+    first, ten = found["any@1"].mean, found["any@10"].mean
     said = [
-        f"`{best}` has the turn first for {found['any@1'].mean:.0%} of the questions, and among "
-        f"the first ten for {found['any@10'].mean:.0%}; its MRR is {found[MEASURE].mean:.3f}."
+        f"`{best}` has the turn first for {first:.0%} of the questions, and among the first ten "
+         f"for {ten:.0%}; its MRR is {found[MEASURE].mean:.3f}."
     ]
     for name in others:
         gain, more = figures.gains[name][MEASURE], figures.gains[name]["any@10"]
