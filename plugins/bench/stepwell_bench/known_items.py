@@ -73,10 +73,8 @@ def advise(figures: SetFigures, settings: Sequence[str]) -> list[str]:
     best, others = figures.main, [name for name in settings if name != figures.main]
     found = figures.systems[best].overall
     first, ten = found["any@1"].mean, found["any@10"].mean
-    said = [
-        f"`{best}` has the turn first for {first:.0%} of the questions, and among the first ten "
-         f"for {ten:.0%}; its MRR is {found[MEASURE].mean:.3f}."
-    ]
+    said = [f"`{best}` has the turn first for {first:.0%} of the questions, and among the first "]
+    said[0] += f"ten for {ten:.0%}; its MRR is {found[MEASURE].mean:.3f}."
     for name in others:
         gain, more = figures.gains[name][MEASURE], figures.gains[name]["any@10"]
         interval = f"MRR {gain.mean:+.3f}, 95 % interval {gain.low:+.3f} to {gain.high:+.3f}"

@@ -101,7 +101,7 @@ def test_a_stream_cannot_see_its_future(stream, tmp_path, system):
         seen = reader.search(Ask("milk mildew leaf dentist", as_of=as_of), 100)
         assert set(seen) <= {f"t{i}" for i in range(as_of)}
         context = reader.context(Ask("milk mildew leaf dentist", as_of=as_of), 500) or ""
-        assert ("no mildew on any leaf" in context) == (as_of > 8 and context != "")
+        assert "no mildew on any leaf" not in context
     reader.close()
 
 
