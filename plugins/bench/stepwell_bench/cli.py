@@ -13,7 +13,6 @@ from urllib.parse import unquote
 import click
 
 import stepwell
-from stepwell.errors import StepwellError
 from stepwell_bench import known_items, speed, summing
 from stepwell_bench.baselines import baselines
 from stepwell_bench.data import find, load
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (BenchError, StepwellError) as error:
+    except (BenchError, stepwell.errors.StepwellError) as error:
         click.echo(f"Error: {error}", err=True)
         return 2
     return int(code or 0)

@@ -15,7 +15,7 @@ from stepwell_bench.running import Bench
 from stepwell_bench.systems import Stepwell
 
 THINGS = [
-    *("anchor", "bakery", "candle", "donkey", "engine", "ferry", "garden", "hammer", "island"),
+    *("anvil", "bakery", "candle", "donkey", "engine", "ferry", "garden", "hammer", "island"),
     *("jacket", "kettle", "lantern", "meadow", "needle", "orchard", "pencil", "quarry", "ribbon"),
 ]
 
