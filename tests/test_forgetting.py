@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from stepwell import Filter, Memory, Supersede, Turn
+from stepwell import Edge, EdgeKind, Filter, Kind, Memory, Record, Supersede, Turn
 from stepwell.errors import InvalidFilter, InvalidQuery, UnknownRecord
 from stepwell.mechanisms.words import terms
+from stepwell.ops import Add, Hide, Link, Merge, SetSlot, SetState, Unlink
 from stepwell.testing.fakes import HashingEmbedder
 
 # No code opens the files but SQLite, so the search runs in a process of its own.
@@ -65,6 +66,105 @@ def test_a_forgotten_turn_leaves_no_bytes_behind(tmp_path):
         assert scope.get("t2").text == "something harmless"
         assert memory.check().ok
     assert left(path, *marks) == []
+
+
+def commit(scope, *ops):
+    """Ops by the door that a policy's ops take; the ids of what they made."""
+    with scope._engine.store.reading() as reader:
+        row = reader.scope_of(scope.path)
+    return scope._engine.committer.apply(row, ops, strict=True).ids
+
+
+def fact(scope, text, *sources):
+    """The id of a new derived record."""
+    made = Record(
+        id="",
+        scope=scope.path,
+        level=1,
+        kind=Kind.FACT,
+        text=text,
+        stored_at=scope.get("b").stored_at,
+    )
+    return commit(scope, Add(record=made, sources=sources))[0]
+
+
+@pytest.mark.parametrize("by", ["turn", "id", "above"])
+def test_a_reason_that_rests_on_a_forgotten_turn_leaves_no_bytes_behind(by, tmp_path):
+    """Whether it names the turn, its record, or what rests on it among its evidence."""
+    path = tmp_path / "f.db"
+    with Memory.open(path, embedder=None) as memory:
+        scope = memory.scope("a")
+        scope.remember("the vault code is quokka7788", id="turn-secretid")
+        scope.remember("something harmless", id="b")
+        scope.remember("something else", id="c")
+        above = fact(scope, "a code", "turn-secretid", "c")
+        secret, b, c = (scope.get(name).id for name in ("turn-secretid", "b", "c"))
+        told = {"turn": "turn-secretid", "id": secret, "above": above}[by]
+        said = {"why": "quokka7788 was said", "evidence": ("c", told)}
+        commit(
+            scope,
+            SetState(id=b, trust=0.5, **said),
+            Hide(id=c, why="kept", evidence=("b",)),
+            Link(edge=Edge(source=b, kind=EdgeKind.RELATED, target=c, label="quokka7788"), **said),
+            Unlink(source=b, kind=EdgeKind.NEXT, target=c, **said),
+            SetSlot(slot="mine", text="quokka7788", **said),
+            SetSlot(slot="other", text="kept", evidence=("b",)),
+        )
+        assert left(path, "quokka7788 was said") != []
+        before = scope.history("b")
+        assert scope.forget("turn-secretid").complete
+        assert left(path, "quokka7788", "turn-secretid", secret) == []
+        after = scope.history("b")
+        assert [(c.op, c.who, c.before) for c in after] == [(c.op, c.who, c.before) for c in before]
+        assert {(c.why, c.evidence) for c in after} == {("", ())}
+        assert scope.get("b").trust == 0.5
+        assert [(c.why, c.evidence) for c in scope.history("c")][-1] == ("kept", ("b",))
+        assert [slot.name for slot in scope.slots()] == ["other"]
+        memory.compact()
+        assert memory.check().ok
+        assert scope.history("b") == after
+    assert left(path, "quokka7788", "turn-secretid", secret) == []
+
+
+def test_a_reason_that_speaks_of_what_the_op_names_leaves_no_bytes_behind(tmp_path):
+    """The other end of an edge, what supersedes and what is merged need not be evidence too."""
+    path = tmp_path / "f.db"
+    with Memory.open(path, embedder=None) as memory:
+        scope = memory.scope("a")
+        scope.remember("quokka7788", id="a")
+        scope.remember("something harmless", id="b")
+        a, b = (scope.get(name).id for name in ("a", "b"))
+        one, two = fact(scope, "quokka7788", "a"), fact(scope, "harmless", "b")
+        record = scope.get(two).model_copy(update={"id": "", "text": "both"})
+        why = "quokka7788 was said"
+        (both,) = commit(
+            scope,
+            Link(edge=Edge(source=b, kind=EdgeKind.RELATED, target=a), why=why),
+            Unlink(source=b, kind=EdgeKind.RELATED, target=a, why=why),
+            Supersede(id=a, replaces=b, why=why),
+            Merge(ids=(one, two), record=record, why=why),
+        )
+        assert len(scope.history("b")) == 4
+        assert scope.get(both).text == "both"
+        receipt = scope.forget("a")
+        assert (receipt.derived, receipt.stale) == (1, 1)
+        assert left(path, "quokka7788") == []
+        assert scope.get("b").status == "active"
+        assert scope.get(two).status == "hidden"
+        assert memory.check().ok
+
+
+def test_why_records_were_merged_is_forgotten_with_what_they_became(tmp_path):
+    path = tmp_path / "f.db"
+    with Memory.open(path, embedder=None) as memory:
+        scope = memory.scope("a")
+        scope.remember("something harmless", id="b")
+        one, two = fact(scope, "harmless", "b"), fact(scope, "something", "b")
+        record = scope.get(two).model_copy(update={"id": "", "text": "quokka7788"})
+        (both,) = commit(scope, Merge(ids=(one, two), record=record, why="it is quokka7788"))
+        assert left(path, "quokka7788") != []
+        scope.forget(both)
+        assert left(path, "quokka7788") == []
 
 
 @pytest.mark.parametrize("seed", range(3))

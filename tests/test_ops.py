@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stepwell.errors import InvalidOp, VersionConflict
+from stepwell import Memory
+from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
 from stepwell.models import Edge, EdgeKind, Kind, Record
 from stepwell.ops import (
+    RESTING,
     Add,
     DeleteDocument,
     Hide,
@@ -246,25 +248,110 @@ def test_a_long_chain_costs_no_stack():
 # circles ------------------------------------------------------------------------------------------
 
 
-@given(DAGS, st.integers(0, 9), st.integers(0, 9))
-def test_a_circle_is_told_before_it_is_closed(dag, source, target):
+@given(DAGS, st.integers(0, 9), st.integers(0, 9), st.sampled_from(RESTING))
+def test_a_circle_is_told_before_it_is_closed(dag, source, target, kind):
     size = len(dag)
     source, target = source % size, target % size
-    containers: dict[str, list[str]] = {}  # who holds whom, upwards
+    above: dict[str, list[str]] = {}  # what rests on what, upwards
     for n, below in enumerate(dag):
         for b in below:
-            containers.setdefault(str(b), []).append(str(n))
+            above.setdefault(str(b), []).append(str(n))
     inside = []  # everything that lies in a record
     for below in dag:
         inside.append(below.union(*(inside[b] for b in below)))
     circle = source == target or source in inside[target]
-    assert closes_cycle(edge(str(source), str(target)), containers) is circle
+    assert closes_cycle(edge(str(source), str(target), kind), above) is circle
 
 
 def test_other_edges_close_no_circle():
-    for kind in set(EdgeKind) - {EdgeKind.CONTAINS}:
+    for kind in set(EdgeKind) - set(RESTING):
         assert not closes_cycle(edge("a", "a", kind), {})
 
 
 def test_a_circle_that_is_there_already_is_no_trap():
     assert not closes_cycle(edge("a", "z"), {"a": ["b"], "b": ["a"]})
+
+
+# applied to a store -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scope():
+    with Memory.open(embedder=None) as memory:
+        scope = memory.scope("a")
+        scope.remember("I live in Oslo", id="t1")
+        scope.remember("I live in Bergen", id="t2")
+        yield scope
+
+
+def commit(scope, *ops, strict=True):
+    """Ops by the door that a policy's ops take."""
+    with scope._engine.store.reading() as reader:
+        row = reader.scope_of(scope.path)
+    return scope._engine.committer.apply(row, ops, strict=strict)
+
+
+def fact(scope, text, *sources, **fields):
+    """The id of a new derived record."""
+    return commit(scope, Add(record=record(text=text), sources=sources, **fields)).ids[0]
+
+
+@pytest.mark.parametrize("kind", RESTING)
+@pytest.mark.parametrize("contains", [False, True])
+def test_a_record_cannot_rest_on_itself_through_derivation(scope, contains, kind):
+    low = fact(scope, "lives in Oslo", "t1")
+    middle = fact(scope, "lives in Norway", low, contains=contains)
+    high = fact(scope, "lives in Europe", middle)
+    for target in (low, middle, high):
+        with pytest.raises(InvalidOp, match="rest on what rests on it"):
+            commit(scope, Link(edge=edge(low, target, kind)))
+    commit(scope, Link(edge=edge(high, low, kind)), Link(edge=edge(low, "t2", kind)))
+    commit(scope, Link(edge=edge(low, high, EdgeKind.RELATED)))
+    assert scope.forget(["t1", "t2"]).derived == 3
+
+
+@pytest.mark.parametrize("kind", RESTING)
+def test_a_turn_rests_on_nothing(scope, kind):
+    oslo = fact(scope, "lives in Oslo", "t1")
+    for target in ("t1", "t2", oslo):
+        with pytest.raises(InvalidOp, match="a turn rests on nothing"):
+            commit(scope, Link(edge=edge("t2", target, kind)))
+    scope.forget("t1")
+    assert scope.get("t2").text == "I live in Bergen"
+
+
+def test_a_derived_record_of_level_0_may_rest_on_more(scope):
+    low = commit(scope, Add(record=record(level=0), sources=("t1",))).ids[0]
+    commit(scope, Link(edge=edge(low, "t2", EdgeKind.DERIVED_FROM)))
+    assert scope.forget("t1").stale == 1
+
+
+@pytest.mark.parametrize("by", ["turn", "id"])
+def test_an_op_whose_evidence_was_forgotten_meanwhile_is_dropped(scope, by):
+    evidence = getattr(scope.get("t1"), by)
+    scope.forget("t1")
+    op = SetState(id=scope.get("t2").id, trust=0.5, why="was in Oslo", evidence=(evidence,))
+    with pytest.raises(UnknownRecord):
+        commit(scope, op)
+    assert commit(scope, op, strict=False).kept == ()
+    assert scope.get("t2").version == 1
+    assert all(change.why == "" for change in scope.history("t2"))
+
+
+def test_a_dropped_op_is_logged_without_what_it_says(scope, caplog):
+    t1, t2 = (scope.get(name).id for name in ("t1", "t2"))
+    said = {"why": "xyzzy", "who": "mine"}
+    ops = [
+        Revise(id=t1, text="xyzzy one", **said),
+        Revise(id=t1, text="xyzzy two", **said),  # beaten
+        Revise(id=t2, text="xyzzy", expects=9, **said),
+        Add(record=record(text="xyzzy"), sources=("xyzzy",), **said),
+        Link(edge=Edge(source=t1, kind=EdgeKind.CONTAINS, target=t2, label="xyzzy"), **said),
+        SetSlot(slot="xyzzy", text="xyzzy", evidence=("xyzzy",), **said),
+    ]
+    with caplog.at_level("INFO", "stepwell"):
+        assert len(commit(scope, *ops, strict=False).dropped) == 5
+    lines = [entry.getMessage() for entry in caplog.records]
+    assert [line.split()[0] for line in lines] == ["revise", "revise", "add", "link", "set_slot"]
+    assert all("'mine'" in line for line in lines)
+    assert "xyzzy" not in caplog.text

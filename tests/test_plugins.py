@@ -38,7 +38,7 @@ from stepwell.plugins.implementing import HOOKS
 SECRET = "my mother's maiden name is Okonkwo"
 OPEN = ["open_store", "open_index", "open_embedder", "open_language_model"]
 FIRST = ["segment", "reconcile", "plan", "pack"]
-COLLECT = ["keys", "extract", "organize", "observe", "maintain", "search"]
+COLLECT = ["keys", "later_keys", "extract", "organize", "observe", "maintain", "search"]
 FOLD = {"screen_turns": "turns", "refine": "hits"}
 TELL = ["on_committed", "on_recalled"]
 FAULTS = [

@@ -15,6 +15,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
+from stepwell.contracts import Embedder
 from stepwell.memory import Documents, Memory, Past, Scope, Task
 
 P = ParamSpec("P")
@@ -250,6 +251,11 @@ class AsyncMemory:
         return self._sync
 
     @property
+    def embedder(self) -> Embedder | None:
+        """What makes the vectors; None where recall goes by words alone."""
+        return self._sync.embedder
+
+    @property
     def preset(self) -> str:
         """The name of the preset in use."""
         return self._sync.preset
@@ -267,6 +273,7 @@ class AsyncMemory:
     scopes = _verb(Memory.scopes)
     check = _verb(Memory.check)
     rebuild = _verb(Memory.rebuild)
+    reembed = _verb(Memory.reembed)
     compact = _verb(Memory.compact)
     backup = _verb(Memory.backup)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +14,14 @@ from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
 from stepwell.identity import record_id
 from stepwell.models import EdgeKind, Key, Record, Slot, Status
 from stepwell.ops import (
+    RESTING,
     Add,
     Cascade,
     Hide,
     Link,
     Merge,
     Op,
+    Purge,
     Rekey,
     Revise,
     SetSlot,
@@ -31,6 +34,8 @@ from stepwell.ops import (
     precedence,
 )  # fmt: skip
 from stepwell.plugins import Plugins
+
+log = logging.getLogger("stepwell.committing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,20 @@ class Committer:
     ) -> Applied:
         """Apply ops in one transaction, after their precedence.
 
-        An op that breaks a rule or meets another version is dropped with its reason; with `strict`
-        it raises and nothing is applied. `tasks` are the work items done with it; `then`
-        writes something more in the same transaction, given the ids of the records that were made.
+        An op that breaks a rule or meets another version is dropped with its reason, which is
+        logged; with `strict` it raises and nothing is applied. `tasks` are the work items done with
+        it; `then` writes something more in the same transaction, given the ids of the records that
+        were made.
         """
         kept, beaten = precedence(ops)
         dropped = [(op, "another op about the same record comes first") for op in beaten]
         done: list[Op] = []
         ids: list[str] = []
+        slow = self._plugins.has("later_keys")
         with self.store.writing(self.clock()) as writer:
             for op in kept:
                 try:
-                    made = _apply(writer, scope, op, self.clock())
+                    made = _apply(writer, scope, op, self.clock(), slow)
                 except (InvalidOp, UnknownRecord, VersionConflict) as error:
                     if strict:
                         raise
@@ -89,6 +96,8 @@ class Committer:
                 then(writer, ids)
             for task in tasks:
                 writer.done(scope, task)
+        for op, reason in dropped:  # reasons are ours, and hold nothing that was remembered
+            log.info("%s by %r was dropped: %s", op.name, op.who, reason)
         self.tell(done)
         return Applied(tuple(done), tuple(dropped), tuple(ids))
 
@@ -103,8 +112,13 @@ class Committer:
             reach: Cascade[int] = cascade(refs, writer.derived(scope, refs))
             everything = [*refs, *sorted(reach.erased | reach.stale)]
             counts = writer.purge(scope, everything, reach.stale)
-        self.store.mark_pending()
+        self.forgotten()
         return counts
+
+    def forgotten(self) -> None:
+        """Tell the store that bytes are left to take out, and listeners that something is gone."""
+        self.store.mark_pending()
+        self.tell([Purge(ids=())])
 
 
 def ref_of(reader: StoreWriter, scope: ScopeRow, record_id: str) -> int:
@@ -115,14 +129,22 @@ def ref_of(reader: StoreWriter, scope: ScopeRow, record_id: str) -> int:
     return ref
 
 
+def _is_turn(record: Record) -> bool:
+    return record.level == 0 and record.turn is not None
+
+
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """What one op is applied to, and when. `said` is what the journal tells of every op."""
+    """What one op is applied to, and when. `said` is what the journal tells of every op.
+
+    `slow` says that some keys of a new text are made later.
+    """
 
     writer: StoreWriter
     scope: ScopeRow
     now: datetime
     said: dict[str, Any]
+    slow: bool
 
     def ref(self, record_id: str) -> int:
         return ref_of(self.writer, self.scope, record_id)
@@ -134,6 +156,20 @@ class _Door:
             raise UnknownRecord("this scope holds no record of that id")
         return loaded[0]
 
+    def queue_keys(self, ref: int, keys: Sequence[Key]) -> None:
+        """Queue the keys that a new text has not got yet."""
+        if not keys:
+            self.writer.enqueue(self.scope, "keys", ref, ref)
+        if self.slow:
+            self.writer.enqueue(self.scope, "later", ref, ref)
+
+    def because(self, *ids: str) -> _Door:
+        """The same door; the reason that the journal tells may speak of these records too."""
+        if not self.said["why"]:
+            return self
+        evidence = tuple(dict.fromkeys((*self.said["evidence"], *ids)))
+        return replace(self, said={**self.said, "evidence": evidence})
+
     def change(self, op: Op, ref: int, **changes: Any) -> None:
         """Change a record's state and tell the journal how it was before."""
         before = self.writer.set_state(self.scope, ref, **changes)
@@ -143,13 +179,16 @@ class _Door:
         self.writer.journal_op(self.scope, op.name, ref, before=before, **self.said)
 
 
-def _apply(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime) -> list[str]:
+def _apply(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime, slow: bool) -> list[str]:
     """Apply one op; the ids of the records it made."""
     apply = _APPLY.get(type(op))
     if apply is None:
         raise InvalidOp(f"{op.name} does not come in by this door")
     said = {"who": op.who, "why": op.why, "evidence": op.evidence}
-    made = apply(_Door(writer, scope, now, said), op)
+    door = _Door(writer, scope, now, said, slow)
+    for name in op.evidence:
+        door.ref(name)  # what was forgotten meanwhile is no reason any more, and may be told in it
+    made = apply(door, op)
     return [] if made is None else [made]
 
 
@@ -168,15 +207,15 @@ def _revise(door: _Door, op: Revise) -> None:
         door.change(op, ref, content=content)
     else:
         door.change(op, ref, content=content, said_at=op.said_at)
-    if not op.keys:
-        writer.enqueue(scope, "keys", ref, ref)
+    door.queue_keys(ref, op.keys)
 
 
 def _merge(door: _Door, op: Merge) -> str:
     merged = [door.state(record_id) for record_id in op.ids]
-    if any(record.level == 0 and record.turn is not None for _, record in merged):
+    if any(_is_turn(record) for _, record in merged):
         raise InvalidOp("turns never merge")
     made = _append(door, op.record, op.keys, op.ids, contains=False)
+    door = door.because(made, *op.ids)
     for ref, _ in merged:
         door.change(op, ref, status=Status.HIDDEN)
     return made
@@ -184,12 +223,10 @@ def _merge(door: _Door, op: Merge) -> str:
 
 def _unlink(door: _Door, op: Unlink) -> None:
     source, target = door.ref(op.source), door.ref(op.target)
-    if op.kind in (EdgeKind.DERIVED_FROM, EdgeKind.CONTAINS) and door.writer.origins(
-        door.scope, source
-    ) == [target]:
+    if op.kind in RESTING and door.writer.origins(door.scope, source) == [target]:
         raise InvalidOp("a derived record keeps at least one source")
     door.writer.unlink(door.scope, source, op.kind, target)
-    door.tell(op, source)
+    door.because(op.target).tell(op, source)
 
 
 def _rekey(door: _Door, op: Rekey) -> None:
@@ -207,7 +244,8 @@ def _hide(door: _Door, op: Hide) -> None:
 
 
 def _set_slot(door: _Door, op: SetSlot) -> None:
-    slot = Slot(name=op.slot, text=op.text, budget=op.budget, sources=op.sources)
+    sources = tuple(dict.fromkeys((*op.sources, *op.evidence)))
+    slot = Slot(name=op.slot, text=op.text, budget=op.budget, sources=sources)
     door.writer.set_slot(door.scope, slot, op.who, op.why)
 
 
@@ -233,8 +271,7 @@ def _append(
     writer.append(scope, [new])
     kind = EdgeKind.CONTAINS if contains else EdgeKind.DERIVED_FROM
     writer.link_all(scope, new.ref, kind, refs)
-    if not keys:
-        writer.enqueue(scope, "keys", new.ref, new.ref)
+    door.queue_keys(new.ref, keys)
     return made
 
 
@@ -246,30 +283,28 @@ def _supersede(door: _Door, op: Supersede) -> None:
     expect(op, replaced.version)
     until = record.valid_from or record.said_at or door.now
     door.writer.link(door.scope, EdgeRow(newer, EdgeKind.SUPERSEDES, older, op.confidence))
-    door.change(op, older, status=Status.SUPERSEDED, valid_to=until)
+    door.because(op.id).change(op, older, status=Status.SUPERSEDED, valid_to=until)
 
 
 def _link(door: _Door, op: Link) -> None:
     writer, scope, edge = door.writer, door.scope, op.edge
-    source, target = door.ref(edge.source), door.ref(edge.target)
-    if edge.kind is EdgeKind.CONTAINS:
-        parents: dict[str, list[str]] = {}
-        frontier = [source]
-        while frontier:
-            here = frontier.pop()
-            if str(here) not in parents:
-                above = [
-                    e.source
-                    for e in writer.edges(scope, here, EdgeKind.CONTAINS)
-                    if e.target == here
-                ]
-                parents[str(here)] = [str(a) for a in above]
-                frontier.extend(above)
+    (source, upper), target = door.state(edge.source), door.ref(edge.target)
+    if edge.kind in RESTING:
+        if _is_turn(upper):
+            raise InvalidOp("a turn rests on nothing")
+        above: dict[str, list[str]] = {}
+        if writer.origins(scope, target):  # nothing rests on itself by way of what rests on nothing
+            for record, below in writer.derived(scope, [source]).items():
+                for b in below:
+                    above.setdefault(str(b), []).append(str(record))
         plain = edge.model_copy(update={"source": str(source), "target": str(target)})
-        if closes_cycle(plain, parents):
-            raise InvalidOp("contains: a record cannot contain what it lies in")
-    writer.link(scope, EdgeRow(source, edge.kind, target, edge.weight, edge.label, edge.sources))
-    door.tell(op, source)
+        if closes_cycle(plain, above):
+            raise InvalidOp("a record cannot rest on what rests on it")
+    # A label is said by the op, and goes with what the op was proposed from.
+    sources = (*edge.sources, *op.evidence) if edge.label else edge.sources
+    sources = tuple(dict.fromkeys(sources))
+    writer.link(scope, EdgeRow(source, edge.kind, target, edge.weight, edge.label, sources))
+    door.because(edge.target, *sources).tell(op, source)
 
 
 def _set_state(door: _Door, op: SetState) -> None:

@@ -8,6 +8,7 @@ from stepwell.committing import Committer
 from stepwell.contracts import ScopeRow, StoreWriter
 from stepwell.errors import InvalidFilter, UnknownRecord
 from stepwell.filters import Filter
+from stepwell.mechanisms.wordpieces import forget_pieces
 from stepwell.mechanisms.words import forget_words
 from stepwell.models import ErasureReceipt
 from stepwell.searching import Caches
@@ -62,13 +63,14 @@ class Eraser:
             counts = {} if row is None else writer.erase(row)
         if row is None:
             return ErasureReceipt(complete=self._settle())
-        self._committer.store.mark_pending()
+        self._committer.forgotten()
         return self._receipt(row, counts)
 
     def _receipt(self, scope: ScopeRow, counts: dict[str, int]) -> ErasureReceipt:
         # What this process keeps in memory goes too; the next verb reads the store anew.
         self._caches.drop(scope.number)
         forget_words()
+        forget_pieces()
         return ErasureReceipt(**counts, complete=self._settle())
 
     def _settle(self) -> bool:

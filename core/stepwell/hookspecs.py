@@ -81,6 +81,14 @@ def keys(record_or_query: Record | Query, view: View) -> Sequence[Key] | None:
 # work: done by `consolidate` from a durable queue ---------------------------------------------
 
 
+@hookspec
+def later_keys(records: Sequence[Record], view: View) -> Sequence[Sequence[Key]] | None:
+    """Collect: keys that take too long for `remember`, for each of at most 64 records, in order.
+
+    An attribute `space` of the plugin names its vectors' space: what lacks one is found by it.
+    """
+
+
 @first
 def segment(buffer: Sequence[Record], view: View) -> Sequence[int] | None:
     """Where traces end: ascending positions in the buffer of one session, each ending a trace."""

@@ -59,7 +59,11 @@ NewlyMade = Annotated[Record, AfterValidator(_writable)]
 
 
 class Op(Frozen):
-    """One proposed change: who proposes it, why, and from which records (by id)."""
+    """One proposed change: who proposes it, why, and from which records (by id).
+
+    An op whose evidence is not there, or not any more, is not applied. When evidence is forgotten,
+    so is what the journal tells of why, a label that the op gave, and a slot that it set.
+    """
 
     who: str = "user"
     why: Text = ""
@@ -172,7 +176,10 @@ class SetSlot(Op):
 
 
 class Purge(Op):
-    """Forget records for good. The user's alone: policies may not return it."""
+    """Forget records for good. The user's alone: policies may not return it.
+
+    Listeners are told of it without ids: what is forgotten is named no more.
+    """
 
     ids: tuple[str, ...]
 
@@ -201,6 +208,9 @@ _NAMES: dict[type[Op], str] = {
 
 #: What a policy may return. Purging, turns and documents are the user's.
 POLICY_OPS = (Add, Revise, Supersede, Merge, Link, Unlink, Rekey, Hide, SetState, SetSlot)
+
+#: The edges to what a record rests on: it does not outlive all of it.
+RESTING = (EdgeKind.DERIVED_FROM, EdgeKind.CONTAINS)
 
 _RANK = {Supersede: 0, Revise: 1, Merge: 2, Add: 3}
 
@@ -325,9 +335,9 @@ def cascade(forgotten: Collection[H], derived: Mapping[H, Collection[H]]) -> Cas
     return Cascade(erased=frozenset(reached - rooted), stale=frozenset(rooted))
 
 
-def closes_cycle(edge: Edge, containers: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a `contains` edge would close a circle. `containers` maps a record to its parents."""
-    if edge.kind is not EdgeKind.CONTAINS:
+def closes_cycle(edge: Edge, above: Mapping[str, Sequence[str]]) -> bool:
+    """Whether an edge would make a record rest on itself. `above` maps one to what rests on it."""
+    if edge.kind not in RESTING:
         return False
     seen, frontier = set(), [edge.source]
     while frontier:
@@ -336,5 +346,5 @@ def closes_cycle(edge: Edge, containers: Mapping[str, Sequence[str]]) -> bool:
             return True
         if record not in seen:
             seen.add(record)
-            frontier.extend(containers.get(record, ()))
+            frontier.extend(above.get(record, ()))
     return False

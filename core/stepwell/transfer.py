@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stepwell.committing import Committer
-from stepwell.contracts import ScopeRow
+from stepwell.contracts import LATER, ScopeRow
 from stepwell.filters import Filter
 from stepwell.models import Report
+from stepwell.plugins import Plugins
 from stepwell.searching import Searcher
 
 _PAGE = 500
@@ -16,9 +17,10 @@ _PAGE = 500
 class Rebuilder:
     """Drops what was derived, makes every key again from the turns, and queues the rest."""
 
-    def __init__(self, committer: Committer, searcher: Searcher) -> None:
+    def __init__(self, committer: Committer, searcher: Searcher, plugins: Plugins) -> None:
         self._committer = committer
         self._searcher = searcher
+        self._plugins = plugins
 
     def every(self, progress: Callable[[int, int], None] | None = None) -> Report:
         """All scopes of the file, one after the other."""
@@ -85,3 +87,6 @@ class Rebuilder:
                 writer.journal_op(row, "rekey", ref, who="rebuild")
                 if failed is not None:
                     writer.enqueue(row, "keys", ref, ref)
+            for start in range(0, len(refs) if self._plugins.has("later_keys") else 0, LATER):
+                some = refs[start : start + LATER]
+                writer.enqueue(row, "later", some[0], some[-1])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stepwell.committing import Committer
-from stepwell.contracts import NewRecord, Rejected, ScopeRow, StoreWriter
+from stepwell.contracts import LATER, NewRecord, Rejected, ScopeRow, StoreWriter
 from stepwell.errors import InvalidTurn, StoreBusy
 from stepwell.identity import keyed, record_id
 from stepwell.models import (
@@ -222,6 +222,10 @@ class Writer:
                         writer.link_all(row, upstream, EdgeKind.NEXT, [item.ref])
             if item.record.turn in degraded:
                 writer.enqueue(row, "keys", item.ref, item.ref)
+        if self._plugins.has("later_keys"):
+            for start in range(0, len(new), LATER):
+                some = new[start : start + LATER]
+                writer.enqueue(row, "later", some[0].ref, some[-1].ref)
         if self._plugins.has("segment"):
             writer.enqueue(row, "segment", new[0].ref, new[-1].ref)
 

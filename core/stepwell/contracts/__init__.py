@@ -29,6 +29,7 @@ from stepwell.contracts.policies import (
 )
 from stepwell.contracts.presets import Preset, name_of
 from stepwell.contracts.store import (
+    LATER,
     STATUS_CODES,
     EdgeRow,
     Entry,
@@ -42,6 +43,7 @@ from stepwell.contracts.store import (
 )
 
 __all__ = [
+    "LATER",
     "STATUS_CODES",
     "Block",
     "BoolArray",

@@ -35,7 +35,8 @@ class Plan:
 
     A channel without a weight is weighed as 1. Where there are `spans`, only what was said in one
     of them is found. The built-in channels search for `queries` in place of the question, where
-    there are any, and count the best. `stop` ends the search after this round.
+    there are any, and count the best. `stop` ends the search after this round; `enough`, from the
+    second round on, before it: what was found is the answer.
     """
 
     query: Query
@@ -45,6 +46,7 @@ class Plan:
     role: str | None = None
     task: str | None = None
     stop: bool = True
+    enough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,18 @@ class View(Protocol):
     def usage(self, record_id: str) -> Usage: ...
     def candidates(self, channel: str, query: str, limit: int | None = None) -> Candidates:
         """What a channel finds for a text, best first. Unknown channels find nothing."""
+        ...
+
+    def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
+        """Records by their vectors in a space, such as a second embedder's; `vector` is normalised.
+
+        A score is how far the cosine stands above the mean of all, in [0, 1]; records without a
+        vector there are left out. Raises BadVectors for a vector of another dimension.
+        """
+        ...
+
+    def holds(self, space: str) -> bool:
+        """Whether any record has a vector in a space: if not, there is no need for a question's."""
         ...
 
     def place(self, record_id: str) -> int | None:

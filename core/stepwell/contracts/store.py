@@ -18,6 +18,9 @@ from stepwell.models import Change, Document, EdgeKind, Key, Problem, Record, Sl
 #: How entries name a status. From 2 on: SQLite stores 0 and 1 in no bytes at all.
 STATUS_CODES: dict[Status, int] = {status: i + 2 for i, status in enumerate(Status)}
 
+#: How many records `later_keys` is given at once at most.
+LATER = 64
+
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
@@ -229,9 +232,13 @@ class StoreWriter(StoreReader, Protocol):
     ) -> None: ...
     def done(self, scope: ScopeRow, task: int) -> None: ...
     def park(self, scope: ScopeRow, task: int, error: str | None) -> None: ...
-    def purge(
-        self, scope: ScopeRow, refs: Iterable[int], stale: Collection[int]
-    ) -> dict[str, int]: ...
+    def purge(self, scope: ScopeRow, refs: Iterable[int], stale: Collection[int]) -> dict[str, int]:
+        """Forget records; those in `stale` keep id and place. Counts of what went.
+
+        Labels, keys, slots and reasons that name one of either, by record or turn id, go too.
+        """
+        ...
+
     def blank_orphans(self, scope: ScopeRow) -> int:
         """Blank live keys of records that are not there; how many."""
         ...

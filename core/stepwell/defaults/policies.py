@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
+from stepwell.defaults.ranking import WEIGHTS, Ranker
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import scoring
 from stepwell.mechanisms.packing import pack_flat
@@ -18,8 +19,8 @@ from stepwell.models import Hit, Key, Record
 #: What made the keys of words. Another tokenizer needs another name.
 WORDS_SPACE = "words/1"
 
-#: What each channel counts for: see scoring.WEIGHTS for the words. A vector is one more witness.
-WEIGHTS: Mapping[str, float] = {**scoring.WEIGHTS, "vectors": 0.8}
+#: The channels that look at vectors of the embedder's space.
+DENSE = ("vectors", "vector_window", "vector_stretch")
 
 
 class WordKeys:
@@ -71,11 +72,11 @@ class VectorKeys:
 
 
 @dataclass(frozen=True)
-class Ranker:
-    """Plans a search: one round, all channels, fixed weights."""
+class FixedRanker:
+    """Plans a search: one round, the same for every question."""
 
-    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
-    name: str = "ranker"
+    weights: Mapping[str, float]
+    name: str = "fixed-ranker"
 
     @property
     def params(self) -> dict[str, object]:
@@ -102,7 +103,10 @@ class Channel:
     @hookimpl
     def search(self, plan: Plan, view: View) -> Candidates | None:
         """What the channel finds for the question."""
-        if self.channel == "vectors" and view.models.space is None:
+        # Where nothing is asked for, the order of saying is no answer: it must be weighed.
+        if not plan.weights.get(self.channel, 0.0 if self.channel in ("recent", "order") else 1.0):
+            return None
+        if self.channel in DENSE and view.models.space is None:
             return None
         texts = plan.queries or (plan.query.text,)
         found = [view.candidates(self.channel, text) for text in texts]
@@ -147,8 +151,8 @@ class Fallback:
     whole = True
 
     def plan(self, query: Query) -> Plan:
-        """As Ranker."""
-        return Ranker().plan(query=query)
+        """Words alone: they need no plugin."""
+        return Plan(query=query, weights=scoring.WEIGHTS, role=query.role, task=query.task)
 
     def search(self, plan: Plan, view: View) -> list[Candidates]:
         """As the channels of words."""
@@ -159,12 +163,15 @@ class Fallback:
         return pack_flat(hits, budget, arrival=view.place)
 
 
+#: Every channel of the view. "sentences" is none: its plugin searches it.
+CHANNELS = (*(name for name in WEIGHTS if name != "sentences"), "order")
+
 #: The built-in policies under their names, with their usual parameters.
 POLICIES: tuple[WordKeys | VectorKeys | Sessions | Ranker | Channel | FlatPacker, ...] = (
     WordKeys(),
     VectorKeys(),
     Sessions(),
     Ranker(),
-    *(Channel(name) for name in (*WEIGHTS, "order")),
+    *(Channel(name) for name in CHANNELS),
     FlatPacker(),
 )

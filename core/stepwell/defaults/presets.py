@@ -7,14 +7,15 @@ from urllib.parse import unquote, urlsplit
 
 from stepwell.contracts import Index, IndexSpec
 from stepwell.defaults.policies import (
-    WEIGHTS,
+    CHANNELS,
     Channel,
+    FixedRanker,
     FlatPacker,
-    Ranker,
     Sessions,
     VectorKeys,
     WordKeys,
 )  # fmt: skip
+from stepwell.defaults.ranking import Ranker
 from stepwell.defaults.sqlite.store import SqliteStore
 from stepwell.defaults.word_index import WordIndex
 from stepwell.hookspecs import hookimpl
@@ -67,11 +68,15 @@ class Presets:
         plain, whole = {"words": 1.0, "vectors": 1.0}, {"order": 1.0}
         made = (
             Preset(
-                "default", 1, (*keys, Sessions(), Ranker(), *map(Channel, WEIGHTS), FlatPacker())
+                "default",
+                2,
+                (*keys, Sessions(), Ranker(), *map(Channel, CHANNELS[:-1]), FlatPacker()),
             ),
             # Plain retrieval over raw turns: what every mechanism has to beat.
-            Preset("flat", 1, (*keys, Ranker(plain), *map(Channel, plain), FlatPacker())),
+            Preset("flat", 2, (*keys, FixedRanker(plain), *map(Channel, plain), FlatPacker())),
             # All of it, or as much of the latest as fits.
-            Preset("full-context", 1, (*keys, Ranker(whole), *map(Channel, whole), FlatPacker())),
+            Preset(
+                "full-context", 2, (*keys, FixedRanker(whole), *map(Channel, whole), FlatPacker())
+            ),
         )
         return {preset.name: preset for preset in made}

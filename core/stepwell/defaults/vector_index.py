@@ -58,6 +58,18 @@ class VectorIndex:
         order = np.lexsort((ids, -scores))[:wanted]
         return ids[order].astype(np.int64), scores[order].astype(np.float32)
 
+    def scores(self, body: npt.NDArray[Any]) -> tuple[IntArray, FloatArray]:
+        """Every id, in the order of arrival, with its inner product.
+
+        FAISS finds the nearest few; where all are wanted, one product over its rows is faster than
+        a heap of them.
+        """
+        flat: Any = faiss.downcast_index(self._index.index)
+        rows = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * self._dim)
+        ids = faiss.vector_to_array(self._index.id_map)
+        product = rows.reshape(-1, self._dim) @ np.asarray(body, np.float32)
+        return ids.astype(np.int64), product.astype(np.float32)
+
     def __len__(self) -> int:
         return len(self._ids)
 

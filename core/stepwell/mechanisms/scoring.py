@@ -193,8 +193,11 @@ def lexical(found: Matches, around: Lines, session: IntArray) -> dict[str, Float
 
 
 def strength(found: Matches, scores: FloatArray) -> float:
-    """How well the best of raw scores fits the question, in [0, 1]; 0 for nothing at all."""
-    return min(1.0, float(scores.max(initial=0.0)) / found.full) ** 0.5 if found.full else 0.0
+    """How well the best of raw scores fits the question, in [0, 1]; 0 for nothing at all.
+
+    Half of what a question's words weigh is as good as all of it: nobody repeats a question.
+    """
+    return min(1.0, 2 * float(scores.max(initial=0.0)) / found.full) if found.full else 0.0
 
 
 def relative(scores: FloatArray, most: float = 1.0) -> FloatArray:

@@ -30,19 +30,18 @@ from stepwell.errors import (
 )  # fmt: skip
 from stepwell.filters import Filter
 from stepwell.identity import SCHEME
+from stepwell.memory.embedding import DUE, FORMER, NAME, Embedding, former_of, opened
 from stepwell.models import Report, aware
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
 from stepwell.recalling import Recaller
-from stepwell.searching import VECTORS, GuardedModels, Searcher, space_of
+from stepwell.searching import GuardedModels, Searcher
 from stepwell.transfer import Rebuilder
 from stepwell.writing import Writer
 
 log = logging.getLogger("stepwell.memory")
 
 _MANY = 2**62
-#: Records whose keys are one task of the queue.
-_QUEUED = 500
 
 
 class Engine:
@@ -70,7 +69,8 @@ class Engine:
         self.recaller = Recaller(self.searcher, plugins, FALLBACK)
         self.consolidator = Consolidator(self.committer, self.searcher, plugins)
         self.eraser = Eraser(self.committer, self.searcher.caches)
-        self.rebuilder = Rebuilder(self.committer, self.searcher)
+        self.rebuilder = Rebuilder(self.committer, self.searcher, plugins)
+        self.embedding = Embedding(store, plugins, models, clock, self.consolidator.rekey)
 
     def ready(self) -> Engine:
         """Itself, open, with forgotten bytes taken out of the log where that was still to do."""
@@ -121,6 +121,7 @@ class Engine:
     def close(self) -> None:
         """Close the store. Twice is once."""
         if not self.closed:
+            self.embedding.stop()
             try:
                 if not self.store.read_only:
                     self.flush()
@@ -130,51 +131,27 @@ class Engine:
                 self.store.close()
 
     def change(self, preset: str | Preset | None, embedder: str | Embedder | None) -> None:
-        """Go on under another preset or embedder. The caller rebuilds."""
+        """Go on under another preset or embedder. The caller rebuilds, or queues keys."""
+        self.embedding.stop()
         host = self.plugins
         if preset is not None:
             self.preset = host.preset(preset) if isinstance(preset, str) else preset
             host.activate(self.preset)
         if embedder is not None:
-            made = _embedder(self.store, host, embedder, True)
-            self.models.use(made)
-            self.searcher.caches.vectors = self.models.space
-            self.searcher.caches.dim = 0 if made is None else made.dim
+            made = opened(self.store, host, embedder, None, fresh=True, anew=True)
+            if made is None:
+                raise WrongEmbedder("there is no embedder to change to")
+            self.embedding.use(made)
         self.searcher.caches.drop()
         _write_down(self)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> Report:
         """Rebuild all scopes. Cut short, what is missing is queued at the next opening."""
-        self.note("keys_due", "1")
+        self.embedding.note(DUE, "1")
         report = self.rebuilder.every(progress)
-        self.note("keys_due", None)
+        self.embedding.note(DUE, None)
+        self.embedding.let_go()
         return report
-
-    def queue_missing_keys(self) -> None:
-        """Queue the records that have no vector in the embedder's space yet."""
-        space = self.models.space
-        if space is None or self.store.read_only:
-            return
-        after = 0
-        while True:
-            with self.store.reading() as reader:
-                page = reader.scopes(after, 100)
-                short = [(row, reader.keyless(row, VECTORS, space)) for row in page]
-            if not page:
-                break
-            with self.store.writing(self.clock()) as writer:
-                for row, refs in short:
-                    for start in range(0, len(refs), _QUEUED):
-                        some = refs[start : start + _QUEUED]
-                        writer.enqueue(row, "keys", some[0], some[-1])
-            after = page[-1].number
-        self.note("keys_due", None)
-
-    def note(self, name: str, value: str | None) -> None:
-        """Write a fact about the file down, if it is not there already."""
-        if not self.store.read_only and _meta(self.store, name) != value:
-            with self.store.writing(self.clock()) as writer:
-                writer.set_meta(name, value)
 
 
 #: What Memory.open takes when it is not told otherwise.
@@ -204,8 +181,12 @@ def open_engine(
         host.activate(chosen)
         _screens(store, host, rebuild)
         models = GuardedModels(
-            _embedder(store, host, embedder, rebuild), _model(host, language_model)
-        )
+            opened(
+                store, host, embedder, _meta(store, NAME), fresh=_meta(store, "preset") is None,
+                anew=rebuild,
+            ),
+            _model(host, language_model),
+        )  # fmt: skip
         engine = Engine(store, host, chosen, models, _clock(clock), seed, cache_bytes)
         _settle_in(engine, rebuild)
     except BaseException:
@@ -257,36 +238,6 @@ def _screens(store: Store, host: Plugins, rebuild: bool) -> None:
         )
 
 
-def _embedder(
-    store: Store, host: Plugins, wanted: str | Embedder | None, rebuild: bool
-) -> Embedder | None:
-    held = _meta(store, "embedder")
-    if wanted is None:
-        return None
-    if wanted == "default":
-        # The file's own; for a new file words alone, until stepwell brings a table of its own.
-        if held is None:
-            return None
-        made = host.open_part("open_embedder", held.rpartition("/")[0], Embedder)
-        if made is None:
-            log.warning("%s: no plugin opens its embedder %r; words alone", store.path, held)
-            return None
-    elif isinstance(wanted, str):
-        made = host.open_part("open_embedder", wanted, Embedder)
-        if made is None:
-            raise WrongEmbedder(f"no plugin opens an embedder named {wanted!r}")
-    else:
-        made = wanted
-    if not isinstance(made, Embedder):
-        raise InvalidInput("an embedder has a name, a dim and embed(texts, query=...)")
-    if held is not None and held != space_of(made) and not rebuild:
-        raise WrongEmbedder(
-            f"{store.path}: its vectors come from {held!r}, not {space_of(made)!r}; to change: "
-            "memory.rebuild(embedder=...) or Memory.open(..., rebuild=True)"
-        )
-    return made
-
-
 def _model(host: Plugins, wanted: str | LanguageModel | None) -> LanguageModel | None:
     if wanted is None or not isinstance(wanted, str):
         return wanted
@@ -319,7 +270,7 @@ def _facts(engine: Engine) -> dict[str, str]:
         "screens": json.dumps(list(engine.plugins.implementing("screen_turns"))),
     }
     if engine.models.space is not None:
-        facts["embedder"] = engine.models.space
+        facts[NAME] = engine.models.space
     return facts
 
 
@@ -335,19 +286,22 @@ def _write_down(engine: Engine) -> None:
 def _settle_in(engine: Engine, rebuild: bool) -> None:
     """Write down what the file is made with, and make again what that asks for."""
     store = engine.store
+    former = former_of(engine.plugins, _meta(store, FORMER))
+    engine.models.use(engine.models.embedder, former)
     if store.read_only:
         return
-    held = {name: _meta(store, name) for name in ("preset", "embedder")}
+    held = {name: _meta(store, name) for name in ("preset", NAME)}
     _write_down(engine)
-    space = engine.models.space
-    if space is None and held["embedder"] is not None:
-        engine.note("keys_due", "1")  # what is stored from now on lacks a vector
+    space, embedding = engine.models.space, engine.embedding
+    if space is None and held[NAME] is not None:
+        embedding.note(DUE, "1")  # what is stored from now on lacks a vector
     if rebuild:
         engine.rebuild()
-    elif space is not None and (held["embedder"] != space or _meta(store, "keys_due")):
-        engine.queue_missing_keys()
+    elif space is not None and (held[NAME] != space or _meta(store, DUE)):
+        embedding.queue()
     elif held["preset"] not in (None, _facts(engine)["preset"]):
         _queue_again(engine)
+    embedding.queue_slow()
 
 
 def _queue_again(engine: Engine) -> None:

@@ -102,6 +102,11 @@ class Memory:
         return self._engine.plugins.active
 
     @property
+    def embedder(self) -> Embedder | None:
+        """What makes the vectors; None where recall goes by words alone."""
+        return self._engine.models.embedder
+
+    @property
     def path(self) -> str:
         """Where the store lies."""
         return self._engine.store.path
@@ -126,6 +131,29 @@ class Memory:
         for path in self.scopes():
             engine.consolidator.consolidate(path)
         return report
+
+    def reembed(
+        self, embedder: str | Embedder, *, wait: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Report:  # fmt: skip
+        """Change the embedder, and nothing else: every record gets a vector of the new one.
+
+        It is a walk, not a stop: what is remembered meanwhile is keyed by the new embedder, and
+        recall searches the old vector of whatever has no new one yet. Interrupted at any moment, or
+        with another process killed in it, the rest waits in the queue for the next `consolidate`,
+        `reembed` or opening. With `wait=False` a thread does it, which `close` ends.
+
+        `progress` is called with (records done, records in all). The report counts `keyed`, or
+        `queued` without waiting. What a preset derived by the old vectors stays as it is; `rebuild`
+        derives it anew.
+        """
+        engine = self._engine.ready()
+        engine.change(None, embedder)
+        total = engine.embedding.queue()
+        if wait:
+            return engine.embedding.run(total, progress)
+        engine.embedding.start(total, progress)
+        return Report({"queued": total}, finished=False)
 
     def compact(self) -> int:
         """Rebuild the file without the space that forgotten records held; how many rows went."""

@@ -113,6 +113,11 @@ class Plugins:
         """The names of the active plugins that implement the hook, in order."""
         return tuple(dict.fromkeys(impl.plugin for impl in self._impls[hook]))
 
+    def things(self, hook: str) -> dict[str, object]:
+        """The active plugins that implement the hook, by name."""
+        names = self.implementing(hook)
+        return {p.name: p.thing for p in self._active or () if p.name in names}
+
     def describe(self) -> list[dict[str, str]]:
         """Each plugin's name, source, active, hooks and problem. Imports all that is not yet."""
         self._load_all()

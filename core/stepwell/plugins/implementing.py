@@ -85,8 +85,11 @@ def call(
         # The check reads the store: what is wrong with that is not the plugin's doing.
         if checking and isinstance(error, StepwellError) and not isinstance(error, InvalidInput):
             raise
-        # What is wrong with a file is for its opener to say, before anything remembered is read.
+        # What is wrong with a file, or with a model's folder, is for its opener to say, before
+        # anything remembered is read.
         if impl.hook == "open_store" and isinstance(error, StoreError):
+            raise
+        if impl.hook == "open_embedder" and type(error) is InvalidInput:
             raise
         flaw = "its answer was refused: " * checking + told(error, impl.module)
     took = time.perf_counter() - started

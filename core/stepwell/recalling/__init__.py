@@ -120,6 +120,8 @@ class Recaller:
                 break
             query = replace(run.query, round=number, found=tuple(found))
             plan = self._plan(run, query)
+            if plan.enough and number:
+                break
             fused = self._search(run, plan)
             found = self._best(run, plan, fused, found)
             if plan.stop:

@@ -11,9 +11,11 @@ from stepwell.errors import PluginFailed
 from stepwell.models import Key, Record
 from stepwell.ops import usable
 from stepwell.plugins import Plugins
-from stepwell.searching.caches import VECTORS, WORDS, Caches, Flavour, ScopeCache
+from stepwell.searching.caches import WORDS, Caches, Flavour, ScopeCache
+from stepwell.searching.dense import VECTORS
 from stepwell.searching.models import GuardedModels, space_of
-from stepwell.searching.view import ACTIVE, ALL, HELD, Moment, ScopeView, Side
+from stepwell.searching.side import Side
+from stepwell.searching.view import ACTIVE, ALL, HELD, Moment, ScopeView
 
 __all__ = [
     "ACTIVE", "ALL", "HELD", "VECTORS", "WORDS", "Caches", "Flavour", "GuardedModels", "Moment",
@@ -30,8 +32,6 @@ class Searcher:
     ) -> None:  # fmt: skip
         self.models = models
         self.caches = Caches(self._open_index, words_space, cache_bytes)
-        self.caches.vectors = models.space
-        self.caches.dim = 0 if models.embedder is None else models.embedder.dim
         self._store = store
         self._plugins = plugins
         self._clock = clock

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +25,11 @@ from stepwell.contracts import (
     StoreReader,
     Words,
 )  # fmt: skip
+from stepwell.searching.dense import UNITS, VECTORS, Dense, added, removed
 
 #: "Unknown" among times in microseconds.
 NEVER = np.iinfo(np.int64).min
 WORDS = "words"
-VECTORS = "vectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +47,25 @@ class ScopeCache:
     """
 
     def __init__(
-        self, flavour: Flavour, open_index: Callable[[IndexSpec], Index], words: str,
-        vectors: str | None, dim: int,
-    ) -> None:  # fmt: skip
+        self, flavour: Flavour, open_index: Callable[[IndexSpec], Index], words: str
+    ) -> None:
         self.flavour = flavour
         self.stamp = -1
         self.purges = -1
-        self.words_space, self.vectors_space = words, vectors
+        self.words_space = words
+        self._open_index = open_index
         index = open_index(IndexSpec(WORDS, words))
         self.words: Words = index  # type: ignore[assignment]  # the contract of this kind of index
-        self.vectors = open_index(IndexSpec(VECTORS, vectors, dim)) if vectors is not None else None
+        #: The vectors by space. A space is read when somebody first asks for it.
+        self.dense: dict[str, Dense] = {}
+        #: Records whose keys in the store are not those of the text that is seen here.
+        self.rewritten: frozenset[int] = frozenset()
         self.refs: IntArray = np.empty(0, np.int64)
         self.ids: list[bytes] = []
         self.columns: dict[str, Any] = {name: np.empty(0, kind) for name, kind in _COLUMNS.items()}
         self.sessions: dict[str | None, int] = {None: -1}
         self.actors: dict[str | None, int] = {None: -1}
-        self.units: dict[str, IntArray] = {n: np.empty(0, np.int64) for n in _UNITS}
-        self.vector_units: dict[str, IntArray] = {n: np.empty(0, np.int64) for n in _UNITS}
+        self.units: dict[str, IntArray] = {n: np.empty(0, np.int64) for n in UNITS}
         self.previous: IntArray = np.empty(0, np.int64)
         self.memo: dict[Any, Any] = {}
 
@@ -73,19 +75,29 @@ class ScopeCache:
     @property
     def nbytes(self) -> int:
         """Roughly how much memory it holds."""
-        arrays = (*self.columns.values(), *self.units.values(), *self.vector_units.values())
-        held: int = sum(array.nbytes for array in (self.refs, self.previous, *arrays))
-        return (
-            held
-            + 80 * len(self.ids)
-            + self.words.nbytes
-            + (self.vectors.nbytes if self.vectors else 0)
-        )
+        arrays = (self.refs, self.previous, *self.columns.values(), *self.units.values())
+        held: int = sum(array.nbytes for array in arrays)
+        dense = sum(vectors.nbytes for vectors in self.dense.values())
+        return held + 80 * len(self.ids) + self.words.nbytes + dense
 
     def place(self, ref: int) -> int | None:
         """The place of a ref; None when it is not here."""
         at = int(np.searchsorted(self.refs, ref))
         return at if at < len(self.refs) and self.refs[at] == ref else None
+
+    def dense_in(self, space: str, reader: StoreReader, scope: ScopeRow) -> Dense:
+        """The vectors in a space, as of the moment this cache stands at. Raises BadVectors."""
+        held = self.dense.get(space)
+        if held is None:
+            held = Dense(space, self._open_index)
+            held.add(self._ours(reader.keys(scope, VECTORS, space)))
+            self.dense[space] = held
+        return held
+
+    def _ours(self, keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Rows of keys whose records are here, with the text that the keys were made of."""
+        here = set(self.refs.tolist()) - self.rewritten
+        return [key for key in keys if key[1] in here]
 
     # catching up ------------------------------------------------------------------------------
 
@@ -110,9 +122,7 @@ class ScopeCache:
             return
         keep = None if refs is None else [row[0] for row in rows]
         words = reader.keys(scope, WORDS, self.words_space, keep)
-        vectors: list[tuple[Any, ...]] = []
-        if self.vectors_space is not None:
-            vectors = reader.keys(scope, VECTORS, self.vectors_space, keep)
+        vectors = {space: reader.keys(scope, VECTORS, space, keep) for space in self.dense}
         self.load(rows, words, vectors)
 
     def _wanted(self, row: tuple[Any, ...]) -> bool:
@@ -121,10 +131,10 @@ class ScopeCache:
     def load(
         self,
         rows: list[tuple[Any, ...]],
-        words: list[tuple[Any, ...]],
-        vectors: list[tuple[Any, ...]],
+        words: Sequence[tuple[Any, ...]],
+        vectors: Mapping[str, Sequence[tuple[Any, ...]]],
     ) -> None:
-        """Take in rows of entries and of keys (see StoreReader)."""
+        """Take in rows of entries and of keys, vectors by space (see StoreReader)."""
         fresh = list(zip(*rows, strict=True))
         refs = np.array(fresh[0], np.int64)
         appended = not len(self.refs) or int(refs[0]) > int(self.refs[-1])
@@ -148,48 +158,19 @@ class ScopeCache:
             self.ids = [self.ids[i] for i in order]
             self.columns = {name: column[order] for name, column in self.columns.items()}
         here = set(fresh[0])
-        words = [key for key in words if key[1] in here]
-        vectors = [key for key in vectors if key[1] in here]
-        self._add(self.words, self.units, words, np.dtype("<u8"))
-        if self.vectors is not None:
-            self._add(self.vectors, self.vector_units, vectors, np.dtype("<f4"))
+        held = [key for key in words if key[1] in here]
+        self.units = added(self.words, self.units, held, np.dtype("<u8"))
+        for space, keys in vectors.items():
+            if space not in self.dense:
+                self.dense[space] = Dense(space, self._open_index)
+            self.dense[space].add([key for key in keys if key[1] in here])
         self._order()
-
-    def _add(
-        self,
-        index: Index,
-        units: dict[str, IntArray],
-        keys: list[tuple[Any, ...]],
-        kind: np.dtype[Any],
-    ) -> None:
-        if not keys:
-            return
-        kids = np.array([key[0] for key in keys], np.int64)
-        bodies = [np.frombuffer(key[4], kind) for key in keys]
-        index.add(kids, bodies)
-        columns = {
-            "kid": kids,
-            "ref": np.array([key[1] for key in keys], np.int64),
-            "first": np.array([-1 if key[2] is None else key[2] for key in keys], np.int64),
-            "last": np.array([-1 if key[3] is None else key[3] for key in keys], np.int64),
-        }
-        known = len(units["kid"])
-        for name in _UNITS:
-            units[name] = np.concatenate([units[name], columns[name]])
-        if (known and kids.min() < units["kid"][known - 1]) or (np.diff(kids) < 0).any():
-            order = np.argsort(units["kid"], kind="stable")
-            for name in _UNITS:
-                units[name] = units[name][order]
 
     def _drop(self, refs: Sequence[int]) -> None:
         gone = np.array(refs, np.int64)
-        for index, units in ((self.words, self.units), (self.vectors, self.vector_units)):
-            if index is not None:
-                out = np.isin(units["ref"], gone)
-                if out.any():
-                    index.remove(units["kid"][out])
-                    for name in _UNITS:
-                        units[name] = units[name][~out]
+        self.units = removed(self.words, self.units, gone)
+        for vectors in self.dense.values():
+            vectors.remove(gone)
         keep = ~np.isin(self.refs, gone)
         self.refs = self.refs[keep]
         self.ids = [raw for raw, kept in zip(self.ids, keep, strict=True) if kept]
@@ -208,7 +189,6 @@ _COLUMNS: dict[str, Any] = {
     "level": np.int16, "trust": np.float32, "said": np.int64, "stored": np.int64,
     "valid_from": np.int64, "valid_to": np.int64, "session": np.int64, "actor": np.int64,
 }  # fmt: skip
-_UNITS = ("kid", "ref", "first", "last")
 
 
 def preceding(
@@ -256,12 +236,10 @@ class Caches:
         self._lock = threading.Lock()
         # One lock for all caches of a scope: whoever holds one of them may ask for another.
         self._scopes: dict[int, threading.RLock] = {}
-        self.vectors: str | None = None
-        self.dim = 0
 
     def fresh(self, flavour: Flavour) -> ScopeCache:
         """An empty cache that is not held: for views of another time."""
-        return ScopeCache(flavour, self._open_index, self._words, self.vectors, self.dim)
+        return ScopeCache(flavour, self._open_index, self._words)
 
     @contextmanager
     def use(self, scope: int, flavour: Flavour) -> Iterator[ScopeCache]:

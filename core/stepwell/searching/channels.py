@@ -1,121 +1,28 @@
 """Every channel of the built-in search: a function from a question to a score for every place.
 
 Scores are in [0, 1]; a channel that has nothing to say gives zeros. What the functions are made of
-is in `stepwell.mechanisms.scoring`; what they weigh is the ranker's affair, not theirs.
+is in `stepwell.mechanisms`; what they weigh is the ranker's affair, not theirs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
 
 import numpy as np
 
-from stepwell.contracts import BoolArray, FloatArray, IntArray
-from stepwell.mechanisms import scoring
+from stepwell.mechanisms import nearness, scoring
 from stepwell.mechanisms.timespans import recurring, timespans, within
-from stepwell.mechanisms.words import Actors, question_terms
-from stepwell.searching.caches import ScopeCache, preceding
-from stepwell.searching.models import GuardedModels
+from stepwell.searching.board import MAX_QUERY, Answer, Board, spans_of
 
-#: A question's words beyond so many characters are not read.
-MAX_QUERY = 20_000
-#: How many vectors a question is compared with at most, nearest first.
-MAX_VECTORS = 2_000
-_NOBODY = "\N{OBJECT REPLACEMENT CHARACTER}"
-
-Answer = tuple[FloatArray, IntArray | None]
-
-
-class Board:
-    """What the channels of one question share: the cache, who is seen, and work done once."""
-
-    def __init__(
-        self, cache: ScopeCache, seen: BoolArray | None, now: datetime, models: GuardedModels
-    ) -> None:
-        self.cache = cache
-        self.seen = seen
-        self.now = now
-        self.models = models
-        self.memo: dict[Any, Any] = {}
-        self.unit_seen = None if seen is None else seen[cache.unit_place]
-
-    def once(self, key: object, make: Callable[[], Any]) -> Any:
-        """The value made at the first asking."""
-        if key not in self.memo:
-            self.memo[key] = make()
-        return self.memo[key]
-
-    def lexical(self, query: str) -> dict[str, FloatArray]:
-        """What the words of a question find, unit by unit."""
-        made: dict[str, FloatArray] = self.once(
-            ("lexical", query),
-            lambda: scoring.lexical(
-                scoring.match(self.cache.words, question_terms(query[:MAX_QUERY]), self.unit_seen),
-                self.lines,
-                self.cache.unit_session,
-            ),
-        )
-        return made
-
-    def evidence(self, query: str) -> FloatArray:
-        """Above zero where any word of the question is near."""
-        found = self.lexical(query)
-        return found["window"] + found["session"]
-
-    @property
-    def lines(self) -> scoring.Lines:
-        """Who stands beside whom in a session, among those that are seen."""
-        cache = self.cache
-        if self.unit_seen is None:
-            if "lines" not in cache.memo:
-                cache.memo["lines"] = scoring.lines(cache.previous, self._said)
-            held: scoring.Lines = cache.memo["lines"]
-            return held
-        made: scoring.Lines = self.once(
-            "lines",
-            lambda: scoring.lines(
-                preceding(
-                    cache.unit_session, cache.units["ref"], cache.units["first"], self.unit_seen
-                ),
-                self._said,
-            ),
-        )
-        return made
-
-    @property
-    def _said(self) -> IntArray:
-        said: IntArray = self.cache.columns["said"][self.cache.unit_place]
-        return said
-
-    def actors(self) -> Actors:
-        """Whom a question can name: those who said something that is seen."""
-        cache = self.cache
-        known = [name for name in cache.actors if name is not None]
-        # One speaker alone tells nobody apart, but being named is still a reason to be recalled.
-        if self.seen is None:
-            if "actors" not in cache.memo:
-                cache.memo["actors"] = Actors([*known, _NOBODY])
-            held: Actors = cache.memo["actors"]
-            return held
-        present = set(np.unique(cache.columns["actor"][self.seen]).tolist())
-        names = [name if cache.actors[name] in present else None for name in known]
-        made: Actors = self.once("actors", lambda: Actors([*names, _NOBODY]))
-        return made
-
-    def by_place(self, scores: FloatArray) -> Answer:
-        """The best unit of each record, and its score."""
-        return scoring.by_record(scores, self.cache.unit_place, len(self.cache))
-
-    def nothing(self) -> FloatArray:
-        """No score for anybody."""
-        return np.zeros(len(self.cache), np.float32)
+#: So many records ago, what was said is "recent" by a third.
+RECENT = 10
 
 
 def _lexical(name: str) -> Callable[[Board, str], Answer]:
     def channel(board: Board, query: str) -> Answer:
-        return board.by_place(board.lexical(query)[name])
+        scores, spans = board.by_place(board.lexical(query)[name])
+        # What lies near a passage of a long turn says nothing of which passage it is.
+        return scores, spans if name in ("words", "window") else None
 
     return channel
 
@@ -136,29 +43,44 @@ def when(board: Board, query: str) -> Answer:
 def length(board: Board, query: str) -> Answer:
     """1 for what is long enough to say something, among what the words found."""
     evidence = board.evidence(query)
-    return board.by_place(scoring.telling(board.cache.words.lengths, evidence))
+    return board.by_place(scoring.telling(board.cache.words.lengths, evidence))[0], None
 
 
 def dated(board: Board, query: str) -> Answer:
     """1 for what has a word of time in it, when the question asks for a time."""
     evidence = board.evidence(query)
-    return board.by_place(scoring.dated(board.cache.words, query[:MAX_QUERY], evidence))
+    return board.by_place(scoring.dated(board.cache.words, query[:MAX_QUERY], evidence))[0], None
 
 
 def vectors(board: Board, query: str) -> Answer:
-    """The cosine of the question with each record's nearest vector, as far as it is positive."""
-    cache = board.cache
-    scores, best = board.nothing(), np.full(len(cache), -1, np.int64)
-    if cache.vectors is None or not len(cache.vectors) or board.models.embedder is None:
-        return scores, None
-    vector = board.models.embed(query[:MAX_QUERY], query=True)
-    kids, cosines = cache.vectors.search(vector, MAX_VECTORS)
-    units = np.searchsorted(cache.vector_units["kid"], kids)
-    places = np.searchsorted(cache.refs, cache.vector_units["ref"][units])
-    # Best last, so that of several vectors of a record the nearest one stays.
-    scores[places[::-1]] = np.clip(cosines[::-1], 0, 1)
-    best[places[::-1]] = units[::-1]
-    return scores, best
+    """How far the nearest vector of each record stands out, of all that are seen."""
+    scores, spans = board.nothing(), np.full((len(board.cache), 2), -1, np.int64)
+    for space, vector in board.asked(query[:MAX_QUERY]):
+        near, unit = board.near(space, vector)
+        fresh = (unit >= 0) & (near > scores)
+        scores[fresh] = near[fresh]
+        spans[fresh] = spans_of(board.dense(space).units, unit[fresh])
+    return scores, lambda places: spans[places]
+
+
+def vector_window(board: Board, query: str) -> Answer:
+    """The mean of "vectors" over a record and the ones said before and after it."""
+    scores, _ = board.once(("vectors", query), lambda: vectors(board, query))
+    return nearness.beside(scores, board.place_lines), None
+
+
+def vector_stretch(board: Board, query: str) -> Answer:
+    """The mean of "vectors" over a record and the eight said before and after it."""
+    scores, _ = board.once(("vectors", query), lambda: vectors(board, query))
+    return scoring.stretch(scores, board.place_lines), None
+
+
+def recent(board: Board, query: str) -> Answer:  # noqa: ARG001 - every channel is given it
+    """1 for the latest record, and less by a factor of e with every ten before it."""
+    size = len(board.cache)
+    seen = np.ones(size, np.bool_) if board.seen is None else board.seen
+    later = np.cumsum(seen[::-1])[::-1] - seen
+    return np.exp(-later / np.float32(RECENT)).astype(np.float32), None
 
 
 def order(board: Board, query: str) -> Answer:  # noqa: ARG001 - every channel is given it
@@ -173,6 +95,9 @@ CHANNELS: dict[str, Callable[[Board, str], Answer]] = {
     "time": when,
     "length": length,
     "when": dated,
-    "vectors": vectors,
+    "vectors": lambda board, query: board.once(("vectors", query), lambda: vectors(board, query)),
+    "vector_window": vector_window,
+    "vector_stretch": vector_stretch,
+    "recent": recent,
     "order": order,
 }  # fmt: skip

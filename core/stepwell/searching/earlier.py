@@ -7,7 +7,8 @@ from typing import Any
 
 from stepwell.contracts import ScopeRow, StoreReader
 from stepwell.models import Key, Record
-from stepwell.searching.caches import VECTORS, WORDS, ScopeCache
+from stepwell.searching.caches import WORDS, ScopeCache
+from stepwell.searching.dense import VECTORS
 
 #: Where a change of the state stands in a row in the shape of `Entry`.
 _STATE = (("status", 4), ("trust", 5), ("valid_from", 8), ("valid_to", 9))
@@ -20,11 +21,13 @@ def fill_as_known(
     limit: int,
     overlay: Mapping[int, Mapping[str, Any]],
     keys_of: Callable[[Record], Sequence[Key]] | None,
+    space: str | None,
 ) -> None:
     """Fill an empty cache with what was stored by `limit` (in microseconds) and held then.
 
     `overlay` says how records that changed since were before. Keys of a text that was there then
-    and is another one now are made again by `keys_of`.
+    and is another one now are made again by `keys_of`; `space` is that of its vectors, if it makes
+    some.
     """
     kept = _entries(cache, reader, row, limit, overlay)
     if not kept:
@@ -33,9 +36,8 @@ def fill_as_known(
     rewritten = {ref for ref in refs if "content" in overlay.get(ref, {})}
     same = refs - rewritten
     words = [k for k in reader.keys(row, WORDS, cache.words_space) if k[1] in same]
-    vectors: list[tuple[Any, ...]] = []
-    if cache.vectors_space is not None:
-        vectors = [k for k in reader.keys(row, VECTORS, cache.vectors_space) if k[1] in same]
+    stored = [] if space is None else reader.keys(row, VECTORS, space)
+    vectors = [k for k in stored if k[1] in same]
     kid = max((k[0] for k in (*words, *vectors)), default=0)
     for ref in sorted(rewritten):
         record = reader.version(row, ref, overlay[ref]["content"])
@@ -44,9 +46,10 @@ def fill_as_known(
             first, last = key.span if key.span is not None else (None, None)
             if (key.channel, key.space) == (WORDS, cache.words_space):
                 words.append((kid, ref, first, last, key.body))
-            elif (key.channel, key.space) == (VECTORS, cache.vectors_space):
+            elif (key.channel, key.space) == (VECTORS, space):
                 vectors.append((kid, ref, first, last, key.body))
-    cache.load(kept, words, vectors)
+    cache.rewritten = frozenset(rewritten)
+    cache.load(kept, words, {} if space is None else {space: vectors})
 
 
 def _entries(

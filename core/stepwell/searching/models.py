@@ -23,12 +23,31 @@ class GuardedModels:
 
     def __init__(self, embedder: Embedder | None, language_model: LanguageModel | None) -> None:
         self._embedder = embedder
+        self._former: Embedder | None = None
         self._language_model = language_model
         self._batch = threading.local()
 
-    def use(self, embedder: Embedder | None) -> None:
-        """Go on with another embedder."""
+    def use(self, embedder: Embedder | None, former: Embedder | None = None) -> None:
+        """Go on with another embedder. `former` answers for what has no vector of it yet."""
         self._embedder = embedder
+        self._former = None if space_of(former) == space_of(embedder) else former
+
+    @property
+    def former(self) -> Embedder | None:
+        """The embedder before this one, as long as vectors of it are left."""
+        return self._former
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """The embedder's space, and the former's."""
+        both = (space_of(self._embedder), space_of(self._former))
+        return tuple(space for space in both if space is not None)
+
+    def vector(self, space: str, query: str) -> FloatArray:
+        """A question's normalised vector in one of `spaces`. Raises as `embed`."""
+        embedder = self._embedder if space == self.space else self._former
+        made: FloatArray = _vectors(embedder, [query], query=True)[0]
+        return made
 
     @property
     def embedder(self) -> Embedder | None:
@@ -51,7 +70,7 @@ class GuardedModels:
     def embed(self, text: str, *, query: bool = False) -> FloatArray:
         """One normalised vector. Raises BadVectors, or whatever the embedder raises."""
         if query:
-            asked: FloatArray = self._vectors([text], query=True)[0]
+            asked: FloatArray = _vectors(self._embedder, [text], query=True)[0]
             return asked
         ready: dict[str, FloatArray] = getattr(self._batch, "ready", {})
         if text not in ready:
@@ -60,7 +79,7 @@ class GuardedModels:
                 batch, self._batch.waiting = waiting[:_MANY], waiting[_MANY:]
             else:
                 batch = [text]
-            ready.update(zip(batch, self._vectors(batch, query=False), strict=True))
+            ready.update(zip(batch, _vectors(self._embedder, batch, query=False), strict=True))
             self._batch.ready = ready
         return ready[text]
 
@@ -68,20 +87,20 @@ class GuardedModels:
         """Forget what was announced."""
         self._batch.waiting, self._batch.ready = [], {}
 
-    def _vectors(self, texts: Sequence[str], *, query: bool) -> FloatArray:
-        embedder = self._embedder
-        if embedder is None:
-            raise BadVectors("there is no embedder")
-        try:
-            made = np.asarray(embedder.embed(list(texts), query=query), dtype=np.float32)
-        except (TypeError, ValueError):
-            made = np.empty((0, 0), dtype=np.float32)
-        if made.shape != (len(texts), embedder.dim):
-            raise BadVectors(
-                f"embedder {embedder.name!r} returned shape {made.shape} for {len(texts)} texts "
-                f"of dimension {embedder.dim}"
-            )
-        if not np.isfinite(made).all():
-            raise BadVectors(f"embedder {embedder.name!r} returned NaN or infinity")
-        norms = np.linalg.norm(made, axis=1, keepdims=True)
-        return np.asarray(made / np.where(norms > 0, norms, 1.0), dtype=np.float32)
+
+def _vectors(embedder: Embedder | None, texts: Sequence[str], *, query: bool) -> FloatArray:
+    if embedder is None:
+        raise BadVectors("there is no embedder")
+    try:
+        made = np.asarray(embedder.embed(list(texts), query=query), dtype=np.float32)
+    except (TypeError, ValueError):
+        made = np.empty((0, 0), dtype=np.float32)
+    if made.shape != (len(texts), embedder.dim):
+        raise BadVectors(
+            f"embedder {embedder.name!r} returned shape {made.shape} for {len(texts)} texts "
+            f"of dimension {embedder.dim}"
+        )
+    if not np.isfinite(made).all():
+        raise BadVectors(f"embedder {embedder.name!r} returned NaN or infinity")
+    norms = np.linalg.norm(made, axis=1, keepdims=True)
+    return np.asarray(made / np.where(norms > 0, norms, 1.0), dtype=np.float32)

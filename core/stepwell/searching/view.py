@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +21,6 @@ from stepwell.contracts import (
     BoolArray,
     Candidates,
     FloatArray,
-    IntArray,
     ScopeRow,
     Store,
     StoreReader,
@@ -29,10 +29,12 @@ from stepwell.filters import Filter
 from stepwell.identity import id_bytes
 from stepwell.mechanisms.timespans import within
 from stepwell.models import Edge, EdgeKind, Hit, Key, Record, Slot, Status, Usage
-from stepwell.searching.caches import NEVER, VECTORS, Caches, Flavour, ScopeCache
-from stepwell.searching.channels import CHANNELS, Board
+from stepwell.searching.board import Board
+from stepwell.searching.caches import NEVER, Caches, Flavour, ScopeCache
+from stepwell.searching.dense import VECTORS, Dense
 from stepwell.searching.earlier import fill_as_known
 from stepwell.searching.models import GuardedModels
+from stepwell.searching.side import Side
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ACTIVE = frozenset({STATUS_CODES[Status.ACTIVE]})
@@ -142,8 +144,16 @@ class ScopeView:
             if row is None:
                 return None
             cache.catch_up(self.reader, row)
-        side = self._sides[episodes] = Side(cache, self._visible(cache), self)
+        seen = self._visible(cache)
+        board = Board(cache, seen, self.now, self.models, partial(self._dense, cache))
+        side = self._sides[episodes] = Side(cache, seen, board)
         return side
+
+    def _dense(self, cache: ScopeCache, space: str) -> Dense:
+        """The vectors of a cache in a space, of this view's moment."""
+        row = self.row
+        assert row is not None  # noqa: S101 - there is no cache of nothing
+        return cache.dense_in(space, self.reader, row)
 
     def _visible(self, cache: ScopeCache) -> BoolArray | None:
         """Which places take part at all; None for all of them."""
@@ -164,7 +174,9 @@ class ScopeView:
         limit = micros(known)
         self._overlay = self.reader.overlay(row, limit)
         cache = self._caches.fresh(Flavour(HELD, episodes))
-        fill_as_known(cache, self.reader, row, limit, self._overlay, self._keys_of)
+        fill_as_known(
+            cache, self.reader, row, limit, self._overlay, self._keys_of, self.models.space
+        )
         return cache
 
     # records ----------------------------------------------------------------------------------
@@ -296,6 +308,18 @@ class ScopeView:
             return Candidates(channel, np.empty(0, np.int64), np.empty(0, np.float32))
         return side.candidates(channel, query, limit)
 
+    def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
+        """Records by how far their vectors in a space stand out towards a normalised vector."""
+        side = self.side(self._focus)
+        if side is None or not len(side):
+            return Candidates(VECTORS, np.empty(0, np.int64), np.empty(0, np.float32))
+        return side.nearest(space, vector, limit)
+
+    def holds(self, space: str) -> bool:
+        """Whether any record that may be searched has a vector in a space."""
+        side = self.side(self._focus)
+        return side is not None and len(side) > 0 and len(side.board.dense(space)) > 0
+
     def matching(
         self,
         side: Side,
@@ -342,45 +366,3 @@ class ScopeView:
             side.cache.memo["places"] = {known: i for i, known in enumerate(side.cache.ids)}
         found: int | None = side.cache.memo["places"].get(raw)
         return found
-
-
-class Side:
-    """One cache as a view sees it, with the scores of channels computed once per question."""
-
-    def __init__(self, cache: ScopeCache, seen: BoolArray | None, view: ScopeView) -> None:
-        self.cache = cache
-        self.seen = seen
-        self.view = view
-        self._board = Board(cache, seen, view.now, view.models)
-        self._scored: dict[tuple[str, str], tuple[FloatArray, IntArray | None]] = {}
-
-    def __len__(self) -> int:
-        return len(self.cache)
-
-    def scores(self, channel: str, query: str) -> tuple[FloatArray, IntArray | None]:
-        """The score of every place in [0, 1], and the best unit of each if units were searched."""
-        key = (channel, query)
-        if key not in self._scored:
-            compute = CHANNELS.get(channel)
-            if compute is None or not len(self.cache):
-                self._scored[key] = (np.zeros(len(self.cache), np.float32), None)
-            else:
-                scores, units = compute(self._board, query)
-                if self.seen is not None:
-                    scores = np.where(self.seen, scores, np.float32(0))
-                self._scored[key] = (scores, units)
-        return self._scored[key]
-
-    def candidates(self, channel: str, query: str, limit: int | None) -> Candidates:
-        """See ScopeView.candidates."""
-        scores, units = self.scores(channel, query)
-        places = np.flatnonzero(scores > 0)
-        if limit is not None:
-            order = np.argsort(-scores[places], kind="stable")[: max(0, limit)]
-            places = places[order]
-        spans = None
-        if units is not None:
-            best = units[places]
-            held = self.cache.vector_units if channel == VECTORS else self.cache.units
-            spans = np.stack([held["first"][best], held["last"][best]], axis=1)
-        return Candidates(channel, places.astype(np.int64), scores[places], spans)

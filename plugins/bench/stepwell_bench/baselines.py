@@ -115,8 +115,8 @@ class Fused:
 def baselines(embedders: Iterable[str | Embedder | None] = ()) -> list[System]:
     """All of them; those of vectors once for each embedder that can be used alone."""
     made: list[System] = [Bm25(), Bm25Windows()]
-    usable = [embedder for embedder in embedders if isinstance(embedder, Embedder)]
-    for embedder in usable:
+    usable = {one.name: one for one in embedders if isinstance(one, Embedder)}
+    for embedder in usable.values():
         told = f" {embedder.name}" if len(usable) > 1 else ""
         made += [
             Dense(embedder, f"dense{told}"), Fused(embedder, f"rrf(bm25, dense{told})")

@@ -17,7 +17,8 @@ WORDS = ("tomatoes", "mildew", "sourdough", "dentist", "Ann", "Who bought")
 def test_a_run_writes_figures_and_a_report_without_any_text(folder, tmp_path, capsys):
     out, html, results = (tmp_path / name for name in ("o.json", "o.html", "r.json"))
     files = ["--json", str(out), "--html", str(html), "--results", str(results)]
-    assert main(["run", "--data", str(folder), "--presets", "default,flat", *files]) == 0
+    settings = ["--presets", "default,flat", "--embedder", "none"]
+    assert main(["run", "--data", str(folder), *settings, *files]) == 0
     shown = capsys.readouterr()
     for text in (out.read_text("utf-8"), html.read_text("utf-8"), shown.out):
         assert "bm25 turn±1" in text
@@ -36,7 +37,8 @@ def test_a_run_writes_figures_and_a_report_without_any_text(folder, tmp_path, ca
 def test_with_an_embedder_vectors_and_fusion_are_measured_too(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "resolve", lambda name: HashingEmbedder())
     out = tmp_path / "o.json"
-    assert main(["run", "--data", str(folder), "--json", str(out)]) == 0
+    two = ["--presets", "default,flat"]
+    assert main(["run", "--data", str(folder), "--json", str(out), *two]) == 0
     document = documents.read(out)
     assert {"dense", "rrf(bm25, dense)"} <= set(document.sets[0].systems)
     assert document.settings["default"].embedder == "hashing"

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from stepwell.contracts import ScopeRow
-from stepwell.defaults.sqlite.codec import BLANK, EDGE_CODE, LIVE, OP_CODE, STATUS_CODE
+from stepwell.defaults.sqlite.codec import BLANK, EDGE_CODE, LIVE, OP_CODE, STATUS_CODE, dumps
 from stepwell.defaults.sqlite.writing import Writer
-from stepwell.identity import id_bytes, keyed
+from stepwell.identity import id_bytes, id_text, keyed
 from stepwell.models import EdgeKind, Status
 
 # Each column by as many zero bytes as it holds: the row keeps its length and so its place.
@@ -39,6 +39,14 @@ _BLANK_JOURNAL = (
 _ZERO_ORPHANS = _ZERO_KEY + (  # noqa: S608 - of constants only
     "WHERE scope = ? AND live = ? AND NOT EXISTS (SELECT 1 FROM records r "
     "WHERE r.scope = keys.scope AND r.ref = keys.ref)"
+)
+# Where any of a few names is said, or any name at all: a reason is read as JSON only then.
+_FEW = 8
+_REASONS = (
+    "SELECT j.pos, j.body FROM journal j JOIN bodies b ON b.body = j.body "
+    "WHERE j.scope = ? AND instr(b.content, ?) AND (? OR instr(b.content, ?) "
+    + "OR instr(b.content, ?) " * (_FEW - 1)
+    + ")"
 )
 _SCOPED = ("records", "handles", "edges", "journal", "work", "slots", "usage", "documents")
 _DELETE = {
@@ -74,7 +82,7 @@ class Purger(Writer):
         Counts of turns, derived, stale, keys and edges.
         """
         counts = dict.fromkeys(("turns", "derived", "stale", "keys", "edges"), 0)
-        turns: set[str] = set()
+        names: set[str] = set()
         for ref in refs:
             row = self._db.execute(
                 "SELECT r.level, r.id, c.turn FROM records r JOIN contents c ON c.ref = r.content "
@@ -95,12 +103,11 @@ class Purger(Writer):
                 counts["turns" if row[0] == 0 else "derived"] += 1
                 counts["edges"] += self._cut(scope, ref)
                 self._tombstone(scope, ref, row[1], row[2])
-                if row[2] is not None:
-                    turns.add(row[2])
+            names.update(name for name in (id_text(row[1]), row[2]) if name)
             self._db.execute("DELETE FROM usage WHERE scope = ? AND ref = ?", (scope.number, ref))
             self.journal_op(scope, "purge", ref)
-        if turns:
-            self._blank_said(scope, turns)
+        if names:
+            self._blank_said(scope, names)
         self._db.execute("UPDATE scopes SET purges = purges + 1 WHERE scope = ?", (scope.number,))
         self.mark_erasing()
         return counts
@@ -168,13 +175,13 @@ class Purger(Writer):
                 state = {name: change.before.get(name) for name in state}
         return state
 
-    def _blank_said(self, scope: ScopeRow, turns: set[str]) -> None:
-        """Labels, keys and slots that name a forgotten turn among their sources."""
+    def _blank_said(self, scope: ScopeRow, names: set[str]) -> None:
+        """Labels, keys, slots and reasons that name a forgotten record, by either id."""
         for source, kind, target, body in self._db.execute(
             "SELECT source, kind, target, body FROM edges WHERE scope = ? AND body IS NOT NULL",
             (scope.number,),
         ).fetchall():
-            if turns.intersection(self.body(scope, body).get("sources", ())):
+            if names.intersection(self.body(scope, body).get("sources", ())):
                 self._db.execute(_ZERO_BODY + "WHERE body = ?", (body,))
                 if kind == EDGE_CODE[EdgeKind.SUPERSEDES]:
                     self._undo_supersession(scope, source, target)
@@ -183,15 +190,34 @@ class Purger(Writer):
             "WHERE scope = ? AND sources IS NOT NULL AND live = ?",
             (scope.number, LIVE),
         ).fetchall():
-            if turns.intersection(self.body(scope, body).get("sources", ())):
+            if names.intersection(self.body(scope, body).get("sources", ())):
                 self._db.execute(
                     _ZERO_KEY + "WHERE kid = ? AND scope = ?", (BLANK, kid, scope.number)
                 )
                 self._db.execute(_ZERO_BODY + "WHERE body = ?", (body,))
                 self.journal_op(scope, "rekey", ref, who="forget")
-        self._blank_slots(scope, turns)
+        self._blank_reasons(scope, names)
+        self._blank_slots(scope, names)
 
-    def _blank_slots(self, scope: ScopeRow, turns: set[str]) -> None:
+    def _blank_reasons(self, scope: ScopeRow, names: set[str]) -> None:
+        """Why something else was changed, where a forgotten record was evidence of it."""
+        many = len(names) > _FEW
+        said_as = [] if many else [dumps(name).encode() for name in sorted(names)]
+        unused = [None] * (_FEW - len(said_as))
+        bound = (scope.number, b'"evidence":[', many, *said_as, *unused)
+        for pos, body in self._db.execute(_REASONS, bound).fetchall():
+            said = self.body(scope, body)
+            if names.isdisjoint(said.get("evidence", ())):
+                continue
+            self._db.execute(_ZERO_BODY + "WHERE body = ?", (body,))
+            if "before" in said:  # how the other record was is not forgotten
+                left = self.new_body(scope.number, {"before": said["before"]})
+                self._db.execute(
+                    "UPDATE journal SET body = ? WHERE scope = ? AND pos = ?",
+                    (left, scope.number, pos),
+                )
+
+    def _blank_slots(self, scope: ScopeRow, names: set[str]) -> None:
         bodies: dict[str, list[int]] = {}
         struck: set[str] = set()
         for (body,) in self._db.execute(
@@ -201,7 +227,7 @@ class Purger(Writer):
             said = self.body(scope, body)
             if "name" in said:
                 bodies.setdefault(said["name"], []).append(body)
-                if turns.intersection(said.get("sources", ())):
+                if names.intersection(said.get("sources", ())):
                     struck.add(said["name"])
         for name in sorted(struck):
             for body in bodies[name]:

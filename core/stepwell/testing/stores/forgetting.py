@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stepwell.contracts import EdgeRow, ScopeRow, Store
@@ -250,6 +252,61 @@ class Forgetting(Base):
             assert states == [Status.ACTIVE, Status.SUPERSEDED]
             assert [slot.name for slot in reader.slots(alice)] == ["free", "other"]
             assert reader.slot(alice, "old") == Slot(name="old")
+        assert "xyzzy" not in repr(dump(store, ALICE))
+
+    @pytest.mark.parametrize("count", [1, 30])
+    def test_a_reason_goes_with_the_evidence_of_it(
+        self, store: Store, alice: ScopeRow, count: int
+    ) -> None:
+        """Named by either id, forgotten or to be derived again; how it was before stays told."""
+        gone = append(store, alice, *(turn(alice, f'g"é{n}') for n in range(count)))
+        a, b = append(store, alice, turn(alice, "a"), turn(alice, "b"))
+        with store.writing(later(1)) as writer:
+            fact = add_derived(writer, alice, "fact", [gone[0], b])
+            names = {ref: record.id for ref, record in writer.load(alice, [gone[-1], b, fact])}
+            writer.set_slot(alice, Slot(name="s", text='"evidence":["b"]'), "p", '"evidence":["a"]')
+            for evidence in ([f'g"é{count - 1}'], ["b", names[gone[-1]]], [names[fact]]):
+                said: dict[str, Any] = {"who": "p", "why": "xyzzy", "evidence": evidence}
+                before = writer.set_state(alice, a, trust=0.5)
+                writer.journal_op(alice, "set_state", a, before=before, **said)
+                writer.journal_op(alice, "hide", **said)
+            writer.journal_op(alice, "set_state", a, why="kept", evidence=["b", names[b]])
+            journal = writer.journal(alice, a)
+        with store.writing(later(2)) as writer:
+            writer.purge(alice, [*gone, fact], [fact])
+        with store.reading() as reader:
+            told = reader.journal(alice, a)
+            slot = reader.slot(alice, "s")
+        assert [c.before for _, c, _ in told] == [c.before for _, c, _ in journal]
+        assert [(p, c.op, c.who, c.at) for p, c, _ in told] == [
+            (p, c.op, c.who, c.at) for p, c, _ in journal
+        ]
+        assert [c.why for _, c, _ in told] == ["", "", "", "", "kept"]
+        assert [c.evidence for _, c, _ in told] == [(), (), (), (), ("b", names[b])]
+        assert slot.text == '"evidence":["b"]'
+        left = dump(store, ALICE)
+        assert "xyzzy" not in repr(left)
+        assert "é" not in repr(left)
+
+    def test_what_names_a_derived_record_as_its_source_goes_with_it(
+        self, store: Store, alice: ScopeRow
+    ) -> None:
+        """Labels, keys and slots made of a record that is forgotten or loses a source."""
+        a, b, c = append(store, alice, *(turn(alice, name, keys=()) for name in "abc"))
+        with store.writing(later(1)) as writer:
+            facts = [add_derived(writer, alice, f"f{i}", s) for i, s in enumerate(([a], [a, b]))]
+            for n, (_, fact) in enumerate(writer.load(alice, facts)):
+                kind = (EdgeKind.RELATED, EdgeKind.MENTIONS)[n]
+                writer.link(alice, EdgeRow(b, kind, c, 0.5, "xyzzy", (fact.id,)))
+                writer.add_keys(alice, b, [words_key(1, sources=(fact.id,))])
+                slot = Slot(name=f"s{n}", text="xyzzy", sources=("b", fact.id))
+                writer.set_slot(alice, slot, "p", "")
+        with store.writing(later(2)) as writer:
+            writer.purge(alice, [a, *facts], facts[1:])
+        with store.reading() as reader:
+            assert {e.label for e in reader.edges(alice, c)} == {None}
+            assert reader.keys(alice, *WORDS, [b]) == []
+            assert reader.slots(alice) == []
         assert "xyzzy" not in repr(dump(store, ALICE))
 
     def test_a_scope_is_erased_wholly(self, store: Store) -> None:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from stepwell.committing import Committer
-from stepwell.contracts import ScopeRow, Skip, StoreReader, StoreWriter, Work
+from stepwell.consolidating.keying import Keyer, within
+from stepwell.contracts import LATER, ScopeRow, Skip, StoreReader, StoreWriter, Work
 from stepwell.errors import InvalidInput, PluginFailed
 from stepwell.filters import Filter
-from stepwell.models import Edge, EdgeKind, Key, Kind, Record, Report, Status
-from stepwell.ops import Add, Link, Op, Rekey, Revise, SetState, allowed
+from stepwell.models import Edge, EdgeKind, Kind, Record, Report, Status
+from stepwell.ops import Add, Link, Op, Revise, SetState, allowed
 from stepwell.plugins import Plugins
 from stepwell.searching import WORDS, ScopeView, Searcher
 
@@ -34,9 +35,10 @@ class Consolidator:
         self._committer = committer
         self._searcher = searcher
         self._plugins = plugins
+        self._keyer = Keyer(searcher, plugins)
         self._kinds = {
             "keys": self._keys, "segment": self._segment, "derive": self._derive,
-            "extract": self._extract,
+            "extract": self._extract, "later": self._later,
         }  # fmt: skip
 
     def consolidate(
@@ -64,6 +66,24 @@ class Consolidator:
         with self._committer.store.reading() as reader:
             parked = [f"{w.kind}: {w.error}" for w in reader.work(row, _MANY, parked=True)]
         return Report(counts, (*parked, *failed), finished=finished)
+
+    def rekey(self, path: tuple[str, ...], proceed: Callable[[int], bool]) -> list[str]:
+        """Work on the queued keys alone, one task after the other; what failed.
+
+        `proceed` is told how many records have been keyed, and says whether to go on.
+        """
+        row = self._row(path)
+        counts: dict[str, int] = {}
+        with self._committer.store.reading() as reader:
+            tasks = [] if row is None else [t for t in reader.work(row, _MANY) if t.kind == "keys"]
+        for task in tasks:
+            if row is None or not proceed(counts.get("keyed", 0)):
+                break
+            self._work(row, [task], counts)
+        proceed(counts.get("keyed", 0))
+        with self._committer.store.reading() as reader:
+            parked = [] if row is None else reader.work(row, _MANY, parked=True)
+        return [f"{task.kind}: {task.error}" for task in parked if task.kind == "keys"]
 
     def _row(self, path: tuple[str, ...]) -> ScopeRow | None:
         with self._committer.store.reading() as reader:
@@ -107,37 +127,16 @@ class Consolidator:
     def _keys(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
         """Make keys that are missing: a plugin failed, or the embedder is another one."""
         with self._searcher.view(row.path) as view:
-            first, last = batch[0].ref or 0, batch[0].until or 0
-            refs = [
-                r
-                for r in view.reader.select(row, None, first - 1, _MANY, active=False)
-                if r <= last
-            ]
-            records = [record for _, record in view.load(refs)]
-            if self._searcher.models.embedder is not None:
-                self._searcher.models.announce([record.spoken for record in records])
-            ops: list[Op] = []
-            for record in records:
-                if record.status is Status.STALE:
-                    continue
-                keys, failed = self._searcher.keys_of(record, view)
-                if failed is not None:
-                    raise PluginFailed(f"plugin {failed!r} failed in hook 'keys'")
-                made: dict[tuple[str, str], list[Key]] = {}
-                for key in keys:
-                    made.setdefault((key.channel, key.space), []).append(key)
-                ops += [
-                    Rekey(
-                        id=record.id,
-                        channel=channel,
-                        space=space,
-                        keys=tuple(some),
-                        who="keys",
-                        expects=record.version,
-                    )
-                    for (channel, space), some in made.items()
-                ]
-            self._searcher.models.done()
+            refs = within(view.reader, row, batch[0].ref or 0, batch[0].until or 0)
+            ops, records = self._keyer.missing(view, refs)
+        self._done(row, ops, batch, counts)
+        counts["keyed"] = counts.get("keyed", 0) + records
+
+    def _later(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+        """Make the keys that take too long for `remember`."""
+        with self._searcher.view(row.path) as view:
+            spans = [within(view.reader, row, t.ref or 0, t.until or 0) for t in batch]
+            ops = self._keyer.later(view, sorted({ref for span in spans for ref in span}))
         self._done(row, ops, batch, counts)
 
     def _segment(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
@@ -287,13 +286,26 @@ class Consolidator:
 
 
 def _batches(tasks: Sequence[Work]) -> Iterator[list[Work]]:
-    """All tasks of segmenting as one, so that a session is read once; the others one by one."""
+    """What is best done together: all segmenting, so that a session is read once; slow keys."""
     together = [task for task in tasks if task.kind == "segment"]
     if together:
         yield together
+    slow: list[Work] = []
     for task in tasks:
-        if task.kind != "segment":
+        if task.kind == "later":
+            if slow and _size([*slow, task]) > LATER:
+                yield slow
+                slow = []
+            slow.append(task)
+        elif task.kind != "segment":
             yield [task]
+    if slow:
+        yield slow
+
+
+def _size(tasks: Sequence[Work]) -> int:
+    """How many records tasks are about at most."""
+    return sum((task.until or 0) - (task.ref or 0) + 1 for task in tasks)
 
 
 def heading(members: Sequence[Record]) -> str:

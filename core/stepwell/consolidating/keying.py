@@ -1,0 +1,97 @@
+"""Keys that are made off the hot path: missing ones, slow ones, and those of another embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stepwell.contracts import ScopeRow, StoreReader
+from stepwell.errors import PluginFailed
+from stepwell.models import Key, Record, Status
+from stepwell.ops import Op, Rekey, usable
+from stepwell.plugins import Plugins
+from stepwell.searching import VECTORS, ScopeView, Searcher
+
+_MANY = 2**62
+_WHO = "keys"
+
+
+class Keyer:
+    """Proposes keys for records that are stored already."""
+
+    def __init__(self, searcher: Searcher, plugins: Plugins) -> None:
+        self._searcher = searcher
+        self._plugins = plugins
+
+    def missing(self, view: ScopeView, refs: Sequence[int]) -> tuple[list[Op], int]:
+        """Keys that `remember` could not make, or that another embedder made; of how many records.
+
+        Raises PluginFailed.
+        """
+        models = self._searcher.models
+        records = _whole(view, refs)
+        if models.embedder is not None:
+            models.announce([record.spoken for record in records])
+        ops: list[Op] = []
+        for record in records:
+            keys, failed = self._searcher.keys_of(record, view)
+            if failed is not None:
+                raise PluginFailed(f"plugin {failed!r} failed in hook 'keys'")
+            ops += _rekeyed(record, keys)
+            for space in models.spaces[1:]:  # what the former embedder made has served
+                ops.append(Rekey(id=record.id, channel=VECTORS, space=space, keys=(), who=_WHO))
+        models.done()
+        return ops, len(records)
+
+    def later(self, view: ScopeView, refs: Sequence[int]) -> list[Op]:
+        """What the plugins make that take their time. PluginFailed."""
+        records = _whole(view, refs)
+        ops: list[Op] = []
+        answers = self._plugins.collect("later_keys", records=tuple(records), view=view)
+        for name, answer in answers if records else ():
+            if isinstance(answer, PluginFailed):
+                raise answer
+            for record, keys in zip(records, _checked(name, answer, records), strict=True):
+                ops += _rekeyed(record, keys)
+        return ops
+
+
+def within(reader: StoreReader, row: ScopeRow, first: int, last: int) -> list[int]:
+    """The refs of a scope's records from `first` to `last`."""
+    refs = reader.select(row, None, first - 1, _MANY, active=False)
+    return [ref for ref in refs if ref <= last]
+
+
+def _whole(view: ScopeView, refs: Sequence[int]) -> list[Record]:
+    """The records that have a text to make keys of."""
+    loaded = (record for _, record in view.load(refs))
+    return [record for record in loaded if record.status is not Status.STALE]
+
+
+def _rekeyed(record: Record, keys: Sequence[Key]) -> list[Op]:
+    made: dict[tuple[str, str], list[Key]] = {}
+    for key in keys:
+        made.setdefault((key.channel, key.space), []).append(key)
+    return [
+        Rekey(
+            id=record.id, channel=channel, space=space, keys=tuple(some), who=_WHO,
+            expects=record.version,
+        )
+        for (channel, space), some in made.items()
+    ]  # fmt: skip
+
+
+def _checked(name: str, answer: object, records: Sequence[Record]) -> Sequence[Sequence[Key]]:
+    """One sequence of keys for each record, each of its text. Raises PluginFailed."""
+    if isinstance(answer, (list, tuple)) and len(answer) == len(records):
+        pairs = zip(answer, records, strict=True)
+        if all(_fits(keys, record) for keys, record in pairs):
+            return answer
+    raise PluginFailed(
+        f"plugin {name!r} failed in hook 'later_keys': one sequence of keys for each record"
+    )
+
+
+def _fits(keys: object, record: Record) -> bool:
+    return isinstance(keys, (list, tuple)) and all(
+        isinstance(key, Key) and usable(key, record.text) for key in keys
+    )

@@ -1,0 +1,87 @@
+"""The ranker of the default preset: how a question is searched, by what its wording tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stepwell.contracts import Plan, Query, View
+from stepwell.hookspecs import hookimpl
+from stepwell.mechanisms import questions, scoring
+from stepwell.mechanisms.words import terms
+
+#: What each channel counts for, the same for every kind of data: see scoring.WEIGHTS for those of
+#: words. A vector tells less than a word, but of more records; "sentences" are the vectors of a
+#: second, slower embedder, where there is one. "recent" counts for lines alone, see LINE.
+WEIGHTS: Mapping[str, float] = {
+    **scoring.WEIGHTS,
+    "vectors": 0.4,
+    "vector_window": 0.4,
+    "vector_stretch": 0.4,
+    "sentences": 0.8,
+    "recent": 0.0,
+}
+#: Who says a line of the conversation itself ("Ann: the second one, please") most likely answers
+#: what was said just before.
+LINE: Mapping[str, float] = {"recent": 1.0}
+#: Who says something instead of asking uses other words than those it brings to mind.
+REMARK: Mapping[str, float] = {"vectors": 2.0}
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """All channels, with fixed weights; a line, a remark and a question of parts each in its way.
+
+    A second round is searched where the first has found nothing about somebody or something that
+    the question names, though there is something.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
+    line: Mapping[str, float] = field(default_factory=lambda: dict(LINE))
+    remark: Mapping[str, float] = field(default_factory=lambda: dict(REMARK))
+    name: str = "ranker"
+
+    @property
+    def params(self) -> dict[str, object]:
+        """What the file remembers of it."""
+        return {name: dict(getattr(self, name)) for name in ("weights", "line", "remark")}
+
+    @hookimpl
+    def plan(self, query: Query, view: View) -> Plan:
+        """The first round by the question's wording, the second for what it left unanswered."""
+        asked = questions.read(query.text)
+        if query.round:
+            return self._again(query, asked, view)
+        weights = dict(self.weights)
+        if asked.line_of is not None and len(view.candidates("speaker", asked.line_of).places):
+            weights |= self.line
+        elif asked.remark:
+            weights |= self.remark
+        return Plan(
+            query=query,
+            weights=weights,
+            queries=(query.text, *asked.parts) if asked.parts else (),
+            role=query.role,
+            task=query.task,
+            stop=not asked.names,
+        )
+
+    def _again(self, query: Query, asked: questions.Question, view: View) -> Plan:
+        """The question once more, with its unanswered names made heavier; or enough."""
+        shown = {
+            term
+            for hit in query.found[: query.k]
+            for term in terms(f"{hit.record.actor or ''} {hit.text}").tolist()
+        }
+        missed = [
+            name
+            for name in asked.names
+            if shown.isdisjoint(terms(name).tolist())
+            and len(view.candidates("words", name, 1).places)
+        ]
+        if not missed:
+            return Plan(query=query, enough=True)
+        heavier = " ".join((query.text, *missed, *missed))
+        return Plan(
+            query=query, weights=self.weights, queries=(heavier,), role=query.role, task=query.task
+        )

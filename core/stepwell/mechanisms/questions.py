@@ -1,0 +1,115 @@
+"""What kind of question it is, read from its wording alone: a few sure signs, no model.
+
+Where no sign is found, it is a plain question, and nothing is done about it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from stepwell.mechanisms.words import STOP_WORDS
+
+#: Nobody asks for more things at once.
+MOST_PARTS: Final = 4
+MOST_NAMES: Final = 6
+_READ: Final = 2_000
+_LEAST_REMARK = 6  # words
+
+_LINE = re.compile(r"\s*@?(?P<who>[^\s:,@][^:,\n]{0,39}?):\s+(?=\S)")
+_ASKS = re.compile(
+    r"(?:[^?]*\?\s*$)|\s*(?:can|could|would|will|please|what|which|who|whom|whose|when|where|why|how"
+    r"|is|are|was|were|do|does|did|has|have|had|should|summari[sz]e|list|tell|describe|explain|give"
+    r"|name|find|show|compare|remind|help|write|make|create|recommend|suggest)\b",
+    re.IGNORECASE,
+)
+_FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|[Mm]e|[Ww]e|[Oo]ur|[Mm]yself|I'[a-z]+|I’[a-z]+)\b")
+_MANY = re.compile(
+    r"\bhow many\b|\blist\b|\ball (?:of )?the\b|\bnames? of\b|\bboth\b|\beach of\b|\bin what ways\b"
+    r"|\b(?:what|which)(?: (?:kinds?|types?|sorts?) of)?(?: (?!is|was|does|has)\w+)?"
+    r" (?!is\b|was\b|does\b|has\b|this\b|his\b|us\b|\w*(?:ss|us|is)\b)\w+s\b",
+    re.IGNORECASE,
+)
+_COMPARES = re.compile(
+    r"\b(?:than|or|both|versus|vs|compared?|difference|differences|common|between|share|same)\b",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(
+    r"[?;]\s+|,?\s+and\s+(?=(?:what|which|who|whom|whose|when|where|why|how)\b)", re.IGNORECASE
+)
+_QUOTED = re.compile(r"[\"“”«»„]([^\"“”«»„]{2,60})[\"“”«»„]")
+_NAME = re.compile(r"\b[A-Z][\w'’-]*(?:\s+(?:of\s+|the\s+)?[A-Z][\w'’-]*)*")
+_IDENTIFIER = re.compile(r"\b(?=\w*[\d_])(?=\w*[A-Za-z])\w{3,}\b|\b\w+\.[a-z]{1,4}\b")
+_POSSESSIVE = re.compile(r"['’]s?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What its wording tells. `text` is what is asked, `line_of` who says it, if it is a line.
+
+    `remark` says that nothing is asked: somebody says something, and what it brings to mind is
+    wanted. `many` says that a list is asked for. `parts` are the questions it is made of, none if
+    it is one; `names` are names, quotations and identifiers in it.
+    """
+
+    text: str
+    line_of: str | None = None
+    remark: bool = False
+    many: bool = False
+    parts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def read(question: str) -> Question:
+    """Read a question. Never raises; takes time linear in its first 2,000 characters."""
+    line = _LINE.match(question[:_READ])
+    text = question[line.end() :] if line else question
+    seen = text[:_READ]
+    asks = _ASKS.match(seen) is not None or seen.rstrip().endswith("?")
+    long = len(seen.split()) >= _LEAST_REMARK
+    names = _names(seen)
+    return Question(
+        text,
+        line_of=line["who"] if line else None,
+        remark=not asks and long and _FIRST_PERSON.search(seen) is not None,
+        many=asks and _MANY.search(seen) is not None,
+        parts=_parts(seen, names) if asks else (),
+        names=names,
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names, quotations and identifiers, each once, in order; no word that begins a sentence."""
+    found: list[str] = [match[1] for match in _QUOTED.finditer(text)]
+    for match in _NAME.finditer(text):
+        name = match[0]
+        before = text[: match.start()].rstrip()
+        if not before or before[-1] in ".?!:":
+            # A capital at the beginning tells nothing of the first word.
+            name = name.partition(" ")[2]
+        name = _POSSESSIVE.sub("", name)
+        if name and name.casefold() not in STOP_WORDS:
+            found.append(name)
+    found += [match[0] for match in _IDENTIFIER.finditer(text)]
+    return tuple(dict.fromkeys(found))[:MOST_NAMES]
+
+
+def _parts(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The questions that one is made of: those it joins, or one for each name it compares."""
+    joined = [part.strip(" ?;") for part in _JOINED.split(text)]
+    joined = [part for part in joined if len(part.split()) > 2]
+    if len(joined) > 1:
+        return tuple(joined[:MOST_PARTS])
+    compared = [name for name in names if name in text]
+    if len(compared) < 2 or not _COMPARES.search(text):
+        return ()
+    return tuple(_without(text, compared, name) for name in compared[:MOST_PARTS])
+
+
+def _without(text: str, names: list[str], kept: str) -> str:
+    """A question with one of several names left in it."""
+    for name in names:
+        if name != kept and name not in kept:
+            text = text.replace(name, " ")
+    return " ".join(text.split())

@@ -1,0 +1,53 @@
+"""One cache as a view sees it, with the scores of channels computed once per question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stepwell.contracts import BoolArray, Candidates, FloatArray
+from stepwell.searching.board import Answer, Board
+from stepwell.searching.caches import ScopeCache
+from stepwell.searching.channels import CHANNELS
+from stepwell.searching.dense import VECTORS
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The records of level 0, or of those above: a cache, who of it is seen, and the board."""
+
+    cache: ScopeCache
+    seen: BoolArray | None
+    board: Board
+    _scored: dict[tuple[str, str], Answer] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def candidates(self, channel: str, query: str, limit: int | None = None) -> Candidates:
+        """See ScopeView.candidates."""
+        key = (channel, query)
+        if key not in self._scored:
+            compute = CHANNELS.get(channel)
+            empty = compute is None or not len(self.cache)
+            self._scored[key] = (
+                (self.board.nothing(), None) if empty or compute is None
+                else compute(self.board, query)
+            )  # fmt: skip
+        return self._answer(channel, self._scored[key], limit)
+
+    def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
+        """See ScopeView.nearest."""
+        return self._answer(VECTORS, self.board.nearest(space, vector), limit)
+
+    def _answer(self, channel: str, answer: Answer, limit: int | None) -> Candidates:
+        scores, spans = answer
+        if self.seen is not None:
+            scores = np.where(self.seen, scores, np.float32(0))
+        places = np.flatnonzero(scores > 0)
+        if limit is not None:
+            order = np.argsort(-scores[places], kind="stable")[: max(0, limit)]
+            places = places[order]
+        found = None if spans is None else spans(places)
+        return Candidates(channel, places.astype(np.int64), scores[places], found)
