@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import resource
 import sys
 from datetime import datetime
@@ -19,6 +20,7 @@ from stepwell_bench.errors import BadResult
 
 SCHEMA: Final = 1
 _DIGITS: Final = 6
+_NUMBERS: Final = re.compile(r'\[\n[^\[\]{}"]*\]')
 
 #: Estimates by metric.
 Figures = dict[str, Estimate]
@@ -132,14 +134,16 @@ def peak_rss_mb() -> float:
 
 
 def write(document: BaseModel, path: Path) -> None:
-    """Write a document as JSON, with a line for each of its parts but the longest."""
+    """Write a document as JSON."""
     path.write_text(dumps(document), encoding="utf-8")
 
 
 def dumps(document: BaseModel) -> str:
     """A document as JSON, its numbers rounded to six digits."""
     data = _rounded(document.model_dump(mode="json", exclude_none=True))
-    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(data, ensure_ascii=False, indent=1)
+    # Numbers of one list belong on one line. No text inside of JSON holds a newline of its own.
+    return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 def read(path: Path) -> Document:

@@ -123,7 +123,7 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str, whole: str = ""
     )
 
 
-def _short(name: str, most: int = 22) -> str:
+def _short(name: str, most: int = 19) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
