@@ -81,7 +81,12 @@ format: .venv/.made-dev
 	.venv/bin/ruff format
 
 bench: .venv/.made-dev
-	DATA='$(DATA)' .venv/bin/python tests/bench/run.py $(ARGS)
+ifeq ($(DATA),)
+	@echo "No data folder: speed only, with made-up texts. Give one by DATA=folder."
+	.venv/bin/python -m stepwell_bench speed $(ARGS)
+else
+	.venv/bin/python -m stepwell_bench run --data '$(DATA)' --speed $(ARGS)
+endif
 
 lock: | $(NEEDS)
 	$(UV) lock --upgrade

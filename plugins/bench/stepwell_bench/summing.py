@@ -1,0 +1,151 @@
+"""From scores to figures: means, intervals, gains, and comparisons of two runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from pydantic import Field
+
+from stepwell_bench.bootstrap import Resamples
+from stepwell_bench.documents import (
+    Document,
+    Figures,
+    Model,
+    Scores,
+    SetFigures,
+    Speed,
+    SystemFigures,
+)
+from stepwell_bench.errors import BadResult
+from stepwell_bench.running import Measured, Timing
+
+
+def figures(measured: Measured, main: str, seed: int = 0) -> SetFigures:
+    """What a set's scores come to: intervals of 95 %, by category, and gains of `main`.
+
+    ValueError when no conversation was measured.
+    """
+    samples = Resamples(measured.clusters, seed=seed)
+    labels = np.array(measured.categories)
+    tables = {name: measured.table(name) for name in measured.rows}
+    names = measured.metrics
+    systems = {}
+    for name, table in tables.items():
+        systems[name] = SystemFigures(
+            overall=dict(zip(names, samples.estimates(table), strict=True)),
+            by_category={
+                label: dict(zip(names, samples.estimates(table, labels == label), strict=True))
+                for label in sorted(set(measured.categories))
+            },
+            speed=_speed(measured.timings[name]),
+            unknown_ids=measured.timings[name].unknown,
+            unsaid_ids=measured.timings[name].unsaid,
+        )
+    counted = measured.counted
+    return SetFigures(
+        name=measured.name, split=measured.split, sha256=measured.sha256,
+        asked=len(measured.keys), left_out=counted.left_out, no_evidence=counted.no_evidence,
+        unscored=counted.unscored, conversations=measured.conversations, turns=measured.turns,
+        complete=measured.complete, categories=dict(sorted(Counter(measured.categories).items())),
+        main=main, systems=systems,
+        gains={
+            name: dict(zip(names, samples.estimates(tables[main] - table), strict=True))
+            for name, table in tables.items()
+            if name != main
+        },
+        scores=Scores(
+            keys=measured.keys, clusters=measured.clusters, categories=measured.categories,
+            metrics=list(names), rows=measured.rows,
+        ),
+    )  # fmt: skip
+
+
+class Change(Model):
+    """One system before and after, over the questions that both runs asked."""
+
+    old: Figures
+    new: Figures
+    gain: Figures
+
+
+class SetChange(Model):
+    """One set in two runs. `same_data` is whether both files had the same bytes."""
+
+    name: str
+    same_data: bool
+    asked: int
+    only_old: int = 0
+    only_new: int = 0
+    systems: dict[str, Change]
+
+
+class Comparison(Model):
+    """Two runs side by side: the sets, systems and questions that they have in common."""
+
+    kind: str = "comparison"
+    old: str
+    new: str
+    sets: list[SetChange] = Field(default_factory=list)
+
+
+def compare(old: Document, new: Document, seed: int = 0) -> Comparison:
+    """What changed from one run to another, by a paired bootstrap over conversations.
+
+    Raises BadResult when a run holds no scores of single questions, or they have no set in common.
+    """
+    before = {(one.name, one.split): one for one in old.sets}
+    made = Comparison(old=_label(old), new=_label(new))
+    for after in new.sets:
+        if (after.name, after.split) in before:
+            made.sets.append(_changed(before[after.name, after.split], after, seed))
+    if not made.sets:
+        raise BadResult("the two runs have no set in common")
+    return made
+
+
+def _changed(old: SetFigures, new: SetFigures, seed: int) -> SetChange:
+    if old.scores is None or new.scores is None:
+        raise BadResult(f"the set {old.name!r}: a run without scores of single questions")
+    places = {key: place for place, key in enumerate(old.scores.keys)}
+    pairs = [(places[key], i) for i, key in enumerate(new.scores.keys) if key in places]
+    systems = [name for name in new.scores.rows if name in old.scores.rows]
+    metrics = [name for name in new.scores.metrics if name in old.scores.metrics]
+    if not pairs or not systems:
+        raise BadResult(f"the set {old.name!r}: the runs have no question or no system in common")
+    samples = Resamples([new.scores.clusters[i] for _, i in pairs], seed=seed)
+    changes = {}
+    for system in systems:
+        tables = []
+        for scores, side in ((old.scores, 0), (new.scores, 1)):
+            columns = [scores.metrics.index(metric) for metric in metrics]
+            rows = [pair[side] for pair in pairs]
+            tables.append(np.array(scores.rows[system], np.float64)[rows][:, columns])
+        before, after = tables
+        changes[system] = Change(
+            old=dict(zip(metrics, samples.estimates(before), strict=True)),
+            new=dict(zip(metrics, samples.estimates(after), strict=True)),
+            gain=dict(zip(metrics, samples.estimates(after - before), strict=True)),
+        )
+    return SetChange(
+        name=new.name,
+        same_data=old.sha256 == new.sha256,
+        asked=len(pairs),
+        only_old=len(old.scores.keys) - len(pairs),
+        only_new=len(new.scores.keys) - len(pairs),
+        systems=changes,
+    )
+
+
+def _label(document: Document) -> str:
+    when = f" of {document.at:%Y-%m-%d %H:%M}" if document.at else ""
+    return f"stepwell {document.stepwell}{when}"
+
+
+def _speed(timing: Timing) -> Speed:
+    taken = timing.searching or [0.0]
+    return Speed(
+        search_p50_ms=1e3 * float(np.quantile(taken, 0.5)),
+        search_p95_ms=1e3 * float(np.quantile(taken, 0.95)),
+        turns_per_s=timing.turns / timing.reading if timing.reading else 0.0,
+    )

@@ -1,0 +1,156 @@
+"""What is measured: anything that takes in a conversation and ranks its turns for a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from stepwell import Embedder, Memory
+from stepwell_bench.data import Conversation, Spoken
+
+#: Streams have clock times at best, so their turns are given a time line: a minute each.
+_START: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A conversation without its questions: all that a system gets to see of it."""
+
+    turns: tuple[Spoken, ...]
+    stream: bool = False
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> Log:
+        return cls(conversation.turns, conversation.stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question as a system gets it. Only turns whose `seq` is below `as_of` may be used."""
+
+    text: str
+    asked_at: datetime | None = None
+    as_of: int | None = None
+
+
+class Reader(Protocol):
+    """One conversation, taken in."""
+
+    def search(self, ask: Ask, k: int) -> Sequence[str]:
+        """At most k ids of turns, best first."""
+        ...
+
+    def context(self, ask: Ask, budget: int) -> str | None:
+        """A text of at most `budget` tokens for a model; None: pack the best turns as they are."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class System(Protocol):
+    """A way to rank turns, under the name it has in reports."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, log: Log) -> Reader:
+        """Take a conversation in. The time this takes is what `turns a second` is made of."""
+        ...
+
+
+class Stepwell:
+    """A Memory in RAM, under a preset and an embedder, used through its public face alone."""
+
+    def __init__(
+        self,
+        preset: str = "default",
+        embedder: str | Embedder | None = "default",
+        name: str | None = None,
+        plugins: Sequence[str] = (),
+    ) -> None:
+        self.preset = preset
+        self.embedder = embedder
+        self.name = name or preset
+        self.plugins = tuple(plugins)
+
+    def open(self) -> Memory:
+        """An empty Memory under these settings. Raises what Memory.open raises."""
+        return Memory.open(preset=self.preset, embedder=self.embedder, plugins=self.plugins)
+
+    def read(self, log: Log) -> Reader:
+        """Remember all turns in one batch."""
+        memory = self.open()
+        try:
+            memory.scope("bench").remember_many(
+                spoken.turn(_at(spoken.seq) if log.stream else spoken.said_at)
+                for spoken in log.turns
+            )
+        except BaseException:
+            memory.close()
+            raise
+        return _Remembered(memory, log.stream)
+
+
+class _Remembered:
+    def __init__(self, memory: Memory, stream: bool) -> None:
+        self._memory = memory
+        self._scope = memory.scope("bench")
+        self._stream = stream
+
+    def search(self, ask: Ask, k: int) -> list[str]:
+        if self._stream:
+            recall = self._scope.at(_before(ask)).recall(ask.text, k=k)
+        else:
+            recall = self._scope.recall(ask.text, k=k, now=ask.asked_at)
+        return [source for hit in recall for source in hit.sources]
+
+    def context(self, ask: Ask, budget: int) -> str:
+        if self._stream:
+            return self._scope.at(_before(ask)).context(ask.text, budget=budget).text
+        return self._scope.context(ask.text, budget=budget, now=ask.asked_at).text
+
+    def close(self) -> None:
+        self._memory.close()
+
+
+def resolve(name: str) -> str | Embedder | None:
+    """The embedder that a Memory uses when it is given this name; None when it uses none.
+
+    "none" is none. The name itself comes back where this version of stepwell does not tell; then
+    there is no embedder to measure alone. Raises what Memory.open raises.
+    """
+    if name == "none":
+        return None
+    with Memory.open(embedder=name) as memory:
+        told = getattr(memory, "embedder", name)
+    return told if told is None or isinstance(told, (str, Embedder)) else name
+
+
+def stepwells(
+    presets: Sequence[str], embedders: Sequence[str | Embedder | None], plugins: Sequence[str] = ()
+) -> list[Stepwell]:
+    """A system for each preset with each embedder, which its name tells where there are several."""
+    made = []
+    for preset in presets:
+        for embedder in embedders:
+            name = f"{preset} + {embedder_name(embedder)}" if len(embedders) > 1 else preset
+            made.append(Stepwell(preset, embedder, name, plugins))
+    return made
+
+
+def embedder_name(embedder: str | Embedder | None) -> str:
+    """What an embedder is called in reports; "words" for none."""
+    if embedder is None:
+        return "words"
+    return embedder if isinstance(embedder, str) else embedder.name
+
+
+def _at(seq: int) -> datetime:
+    return _START + timedelta(minutes=seq)
+
+
+def _before(ask: Ask) -> datetime:
+    """The last moment before the question's own turn; the end of time for one that has none."""
+    return datetime(9999, 1, 1, tzinfo=UTC) if ask.as_of is None else _at(ask.as_of - 1)

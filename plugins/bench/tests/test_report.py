@@ -1,0 +1,106 @@
+"""What the report promises."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from stepwell_bench.bootstrap import Estimate
+from stepwell_bench.documents import Document, SetFigures, Speed, SystemFigures
+from stepwell_bench.metrics import HELD, RANKED
+from stepwell_bench.report import comparison_page, page
+from stepwell_bench.summing import Change, Comparison, SetChange
+
+NASTY = '<script src="//evil.example/x.js"></script>&"\''
+FIGURES = dict.fromkeys((*RANKED, *HELD), Estimate(0.5, 0.25, 0.75))
+GAIN = dict.fromkeys(FIGURES, Estimate(-0.1, -0.2, 0.1))
+VOID = {"meta", "br"}
+
+
+class Strict(HTMLParser):
+    """Notes every tag and attribute; every tag that is opened must be closed in its order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.attributes = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def parsed(html):
+    parser = Strict()
+    parser.feed(html)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def document(name="plain", *, complete=True):
+    system = SystemFigures(
+        overall=FIGURES,
+        by_category={name: FIGURES, "other": FIGURES},
+        speed=Speed(search_p50_ms=1, search_p95_ms=2, turns_per_s=1000),
+    )
+    one = SetFigures(
+        name=name, split=name, asked=10, left_out=1, no_evidence=2, unscored=3, conversations=1,
+        turns=100, complete=complete, categories={name: 4, "other": 6}, main=name,
+        systems={name: system, "bm25": system}, gains={"bm25": GAIN},
+    )  # fmt: skip
+    return Document(
+        kind="run", sets=[one], notes=[name], advice=[f"Use `{name}`."], speed={"import_s": 0.5}
+    )
+
+
+def comparison(name="plain"):
+    change = Change(old=FIGURES, new=FIGURES, gain=GAIN)
+    return Comparison(
+        old=name, new=name,
+        sets=[SetChange(name=name, same_data=False, asked=5, only_old=1, systems={name: change})],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [document, comparison])
+def test_a_page_is_whole_and_needs_nothing_from_elsewhere(make):
+    made = make()
+    html = page(made) if isinstance(made, Document) else comparison_page(made)
+    told = parsed(html)
+    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(told.tags)
+    assert not {"src", "href", "srcset", "action"} & {name for name, _ in told.attributes}
+    assert not re.search(r"https?:|url\(|@import", html)
+    assert {"svg", "table", "main", "h1"} <= set(told.tags)
+
+
+@pytest.mark.parametrize("make", [document, comparison])
+def test_names_are_shown_as_text_whatever_they_hold(make):
+    made = make(NASTY)
+    html = page(made) if isinstance(made, Document) else comparison_page(made)
+    told = parsed(html)
+    assert "script" not in told.tags
+    assert "&lt;script" in html
+
+
+def test_every_plot_says_in_words_what_it_shows():
+    told = parsed(page(document()))
+    labels = [value for name, value in told.attributes if name == "aria-label"]
+    assert told.attributes.count(("role", "img")) == 3
+    assert sum("0.500" in label for label in labels) == 3
+
+
+def test_the_page_has_colours_for_light_and_dark():
+    assert "prefers-color-scheme: dark" in page(document())
+
+
+def test_what_was_interrupted_says_so():
+    assert "Interrupted" in page(document(complete=False))
+    assert "Interrupted" not in page(document())
