@@ -35,7 +35,8 @@ class Plan:
 
     A channel without a weight is weighed as 1. Where there are `spans`, only what was said in one
     of them is found. The built-in channels search for `queries` in place of the question, where
-    there are any, and count the best. `stop` ends the search after this round; `enough`, from the
+    there are any, and count the best; `parts`, what the question is made of, are searched beside it
+    and count less. `stop` ends the search after this round; `enough`, from the
     second round on, before it: what was found is the answer. `spread`, from 0 to 1, is how much
     less counts what was said beside a hit: for questions that want a list.
     """
@@ -44,6 +45,7 @@ class Plan:
     weights: Mapping[str, float] = field(default_factory=dict)
     spans: tuple[tuple[datetime, datetime], ...] = ()
     queries: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     role: str | None = None
     task: str | None = None
     stop: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from stepwell.models import Hit, Key, Record
 #: What made the keys of words. Another tokenizer needs another name.
 WORDS_SPACE = "words/1"
 
+#: What a score counts that is one of a part of the question.
+PART = 0.4
 #: The channels that look at vectors of the embedder's space.
 DENSE = ("vectors", "vector_window", "vector_stretch")
 
@@ -110,6 +112,9 @@ class Channel:
             return None
         texts = plan.queries or (plan.query.text,)
         found = [view.candidates(self.channel, text) for text in texts]
+        for part in plan.parts:
+            each = view.candidates(self.channel, part)
+            found.append(replace(each, scores=each.scores * np.float32(PART)))
         if len(found) == 1:
             return found[0]
         # A place may stand here once for each text: its best score counts.

@@ -25,7 +25,15 @@ WEIGHTS: Mapping[str, float] = {
 #: what was said just before.
 LINE: Mapping[str, float] = {"recent": 1.0}
 #: Who says something instead of asking uses other words than those it brings to mind.
-REMARK: Mapping[str, float] = {"vectors": 2.0}
+REMARK: Mapping[str, float] = {
+    "vectors": 3.0,
+    "window": 0.3,
+    "stretch": 0.0,
+    "session": 0.0,
+    "length": 0.0,
+    "vector_window": 0.0,
+    "vector_stretch": 0.0,
+}
 #: How much less counts, in a list, what was said beside one of its items.
 SPREAD = 0.2
 
@@ -55,18 +63,27 @@ class Ranker:
         if query.round:
             return self._again(query, asked, view)
         weights = dict(self.weights)
-        if asked.line_of is not None and len(view.candidates("speaker", asked.line_of).places):
+        if self._answers(asked, view):
             weights |= self.line
         elif asked.remark:
             weights |= self.remark
         return Plan(
             query=query,
             weights=weights,
-            queries=(query.text, *asked.parts) if asked.parts else (),
+            parts=asked.parts,
             role=query.role,
             task=query.task,
             stop=not asked.names,
             spread=SPREAD if asked.many else 0.0,
+        )
+
+    def _answers(self, asked: questions.Question, view: View) -> bool:
+        """Whether it is a line of somebody who is known, in a conversation that is going on."""
+        who = asked.line_of
+        return (
+            who is not None
+            and len(view.candidates("speaker", who, 1).places) > 0
+            and len(view.candidates("recent", "", 1).places) > 0
         )
 
     def _again(self, query: Query, asked: questions.Question, view: View) -> Plan:

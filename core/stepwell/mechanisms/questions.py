@@ -17,6 +17,7 @@ MOST_PARTS: Final = 4
 MOST_NAMES: Final = 6
 _READ: Final = 2_000
 _LEAST_REMARK = 6  # words
+_LONGEST_NAME = 4
 
 _LINE = re.compile(r"\s*@?(?P<who>[^\s:,@][^:,\n]{0,39}?):\s+(?=\S)")
 _ASKS = re.compile(
@@ -70,7 +71,7 @@ class Question:
 
 def read(question: str) -> Question:
     """Read a question. Never raises; takes time linear in its first 2,000 characters."""
-    line = _LINE.match(question[:_READ])
+    line = _line(question[:_READ])
     text = question[line.end() :] if line else question
     seen = text[:_READ]
     asks = _ASKS.match(seen) is not None or seen.rstrip().endswith("?")
@@ -84,6 +85,16 @@ def read(question: str) -> Question:
         parts=_parts(seen, names) if asks else (),
         names=names,
     )
+
+
+def _line(text: str) -> re.Match[str] | None:
+    """Who says a line, if it is one: a name of few words, none of them a stop word."""
+    line = _LINE.match(text)
+    words = line["who"].split() if line else []
+    named = 0 < len(words) <= _LONGEST_NAME and not STOP_WORDS.intersection(
+        map(str.casefold, words)
+    )
+    return line if named else None
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def within(
     """
     inside = np.zeros(len(said), np.bool_)
     for begin, end in spans:
-        inside |= (said >= _micros(begin)) & (said < _micros(end))
+        inside |= (said >= micros(begin)) & (said < micros(end))
     if months:
         days = said.astype("datetime64[us]").astype("datetime64[D]")
         firsts = days.astype("datetime64[M]")
@@ -99,7 +99,8 @@ def within(
     return inside.astype(np.float32)
 
 
-def _micros(moment: datetime) -> int:
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 

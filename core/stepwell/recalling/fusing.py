@@ -11,7 +11,8 @@ from stepwell.contracts import BoolArray, Candidates, FloatArray, IntArray, Plan
 from stepwell.errors import PluginFailed
 from stepwell.searching import ScopeView, Side
 
-#: Of how many times as many places a list is picked, and how near two places are beside each other.
+#: How many places of a list are picked, of how many times as many; and how near is beside.
+_HEAD = 20
 _POOL = 4
 _BESIDE = 2
 
@@ -93,21 +94,22 @@ def spread_places(fused: Fused, k: int, spread: float) -> IntArray:
     """As `top_places`, but what was said beside a place that is taken counts less, by `spread`.
 
     So a list that was told over many sessions is not crowded out by what surrounds one of its
-    items. The places come in the order of being taken.
+    items. It matters at the head alone: whoever wants many hits gets the rest by their scores.
     """
-    places = top_places(fused, _POOL * k)
+    places = top_places(fused, max(k, _POOL * min(k, _HEAD)))
     if spread <= 0 or len(places) <= k:
         return places[:k]
     session = fused.side.cache.columns["session"][places]
     left = fused.scores[places].astype(np.float64)
     taken: list[int] = []
-    for _ in range(k):
+    for _ in range(min(k, _HEAD)):
         best = int(np.argmax(left))
         taken.append(best)
         near = (session == session[best]) & (np.abs(places - places[best]) <= _BESIDE)
         left[near] *= 1 - spread
         left[taken] = -1.0
-    return np.asarray(places[taken])
+    rest = [i for i in range(len(places)) if i not in set(taken)][: k - len(taken)]
+    return np.asarray(places[[*taken, *rest]])
 
 
 def candidates_of(name: str, answer: object, side: Side, view: ScopeView) -> list[Candidates]:

@@ -56,6 +56,7 @@ class Searcher:
         view = ScopeView(
             self._store, path, self.caches, self.models, now or self._clock(), moment=moment,
             statuses=statuses, min_trust=min_trust, keys_of=lambda record: self.keys_of(record)[0],
+            told=now is not None,
         )  # fmt: skip
         with view:
             yield view

@@ -29,13 +29,14 @@ class Board:
 
     def __init__(
         self, cache: ScopeCache, seen: BoolArray | None, now: datetime, models: GuardedModels,
-        dense: Callable[[str], Dense],
+        dense: Callable[[str], Dense], *, told: bool = False,
     ) -> None:  # fmt: skip
         self.cache = cache
         self.seen = seen
         self.now = now
         self.models = models
         self.dense = dense
+        self.told = told
         self.memo: dict[Any, Any] = {}
         self.unit_seen = None if seen is None else seen[cache.unit_place]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stepwell.mechanisms import nearness, scoring
-from stepwell.mechanisms.timespans import recurring, timespans, within
+from stepwell.mechanisms.timespans import NEVER, micros, recurring, timespans, within
 from stepwell.searching.board import MAX_QUERY, Answer, Board, spans_of
 
 #: So many records ago, what was said is "recent" by a third.
@@ -76,9 +76,16 @@ def vector_stretch(board: Board, query: str) -> Answer:
 
 
 def recent(board: Board, query: str) -> Answer:  # noqa: ARG001 - every channel is given it
-    """1 for the latest record, and less by a factor of e with every ten before it."""
+    """1 for the latest record, and less by a factor of e with every ten before it.
+
+    Nothing is recent where the caller says that it is long after the last word.
+    """
     size = len(board.cache)
     seen = np.ones(size, np.bool_) if board.seen is None else board.seen
+    said = board.cache.columns["said"][seen]
+    latest = int(said.max(initial=NEVER))
+    if board.told and latest != NEVER and micros(board.now) - latest > scoring.PAUSE:
+        return board.nothing(), None
     later = np.cumsum(seen[::-1])[::-1] - seen
     return np.exp(-later / np.float32(RECENT)).astype(np.float32), None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +27,7 @@ from stepwell.contracts import (
 )  # fmt: skip
 from stepwell.filters import Filter
 from stepwell.identity import id_bytes
-from stepwell.mechanisms.timespans import within
+from stepwell.mechanisms.timespans import micros, within
 from stepwell.models import Edge, EdgeKind, Hit, Key, Record, Slot, Status, Usage
 from stepwell.searching.board import Board
 from stepwell.searching.caches import NEVER, Caches, Flavour, ScopeCache
@@ -36,7 +36,6 @@ from stepwell.searching.earlier import fill_as_known
 from stepwell.searching.models import GuardedModels
 from stepwell.searching.side import Side
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ACTIVE = frozenset({STATUS_CODES[Status.ACTIVE]})
 HELD = ACTIVE | {STATUS_CODES[Status.SUPERSEDED]}
 ALL = frozenset(STATUS_CODES.values())
@@ -50,13 +49,11 @@ class Moment:
     known: datetime | None = None
 
 
-def micros(when: datetime) -> int:
-    """Microseconds since 1970."""
-    return int((when - EPOCH) // timedelta(microseconds=1))
-
-
 class ScopeView:
-    """See stepwell.contracts.View. Opens what it needs on first use, until its block ends."""
+    """See stepwell.contracts.View. Opens what it needs on first use, until its block ends.
+
+    `told` says that the caller gave `now`, and did not leave it to the clock.
+    """
 
     def __init__(
         self,
@@ -70,9 +67,11 @@ class ScopeView:
         statuses: frozenset[int] | None = None,
         min_trust: float = 0.0,
         keys_of: Callable[[Record], Sequence[Key]] | None = None,
+        told: bool = False,
     ) -> None:
         self.scope = path
         self.now = now
+        self.told = told
         self.models = models
         self.moment = moment
         self.min_trust = min_trust
@@ -145,7 +144,9 @@ class ScopeView:
                 return None
             cache.catch_up(self.reader, row)
         seen = self._visible(cache)
-        board = Board(cache, seen, self.now, self.models, partial(self._dense, cache))
+        board = Board(
+            cache, seen, self.now, self.models, partial(self._dense, cache), told=self.told
+        )
         side = self._sides[episodes] = Side(cache, seen, board)
         return side
 

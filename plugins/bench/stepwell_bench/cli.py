@@ -198,16 +198,17 @@ def own(
 @cli.command("speed")
 @click.option("--data", multiple=True, type=_PATH, help="Texts to measure with, else made-up ones.")
 @click.option("--sets", default="", callback=_several, help="Only these, by file name.")
+@click.option("--words", is_flag=True, help="On words alone, without an embedder.")
 @_options(_SIZES, _OUT, _QUIET)
 def speed_command(
-    data: tuple[Path, ...], sets: list[str], sizes: list[int], json_to: Path | None,
+    data: tuple[Path, ...], sets: list[str], words: bool, sizes: list[int], json_to: Path | None,
     html_to: Path | None, quiet: bool,
 ) -> int:  # fmt: skip
     """Measure how fast it is here, beside bare SQLite."""
     texts = Texts([load(file) for file in find(data, sets)] if data else [])
     document = _document("speed", [], [] if texts.real else ["Texts are made up."], 0)
     with Bar(quiet) as bar:
-        document.speed = speed.measure(texts, sizes, bar.say)
+        document.speed = speed.measure(texts, sizes, bar.say, embedder=None if words else "default")
     return _deliver(document, json_to, html_to, False)
 
 

@@ -25,7 +25,7 @@ _OPEN: Final = """
 import sys, time
 from stepwell import Memory
 begun = time.perf_counter()
-memory = Memory.open(sys.argv[1], embedder=None)
+memory = Memory.open(sys.argv[1])
 memory.scope(sys.argv[2]).recall(sys.argv[3])
 print(time.perf_counter() - begun)
 """
@@ -35,9 +35,10 @@ Step = Callable[[str], None]
 
 
 def measure(
-    texts: Texts, sizes: Sequence[int] = SIZES, step: Step | None = None
-) -> dict[str, float]:
-    """All figures of speed, on words alone, by names that end in their unit.
+    texts: Texts, sizes: Sequence[int] = SIZES, step: Step | None = None, *,
+    embedder: str | None = "default",
+) -> dict[str, float]:  # fmt: skip
+    """All figures of speed, by names that end in their unit. Without an embedder: words alone.
 
     `ratio_of_medians` is `remember`, one turn a call, over a bare SQLite commit of the same text,
     turn by turn in the same run: what the disk gives both of them is the same.
@@ -46,17 +47,19 @@ def measure(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tell("one turn a call")
-        figures = one_at_a_time(folder, texts)
+        figures = one_at_a_time(folder, texts, embedder)
         tell("many turns a call")
-        figures |= in_batches(folder, texts)
-        figures |= recalling(folder, texts, sizes, tell)
+        figures |= in_batches(folder, texts, embedder)
+        figures |= recalling(folder, texts, sizes, tell, embedder)
     tell("importing")
     figures["import_s"] = min(_fresh(_IMPORT) for _ in range(5))
     figures["peak_rss_mb"] = peak_rss_mb()
     return figures
 
 
-def one_at_a_time(folder: Path, texts: Texts, count: int = 1500) -> dict[str, float]:
+def one_at_a_time(
+    folder: Path, texts: Texts, embedder: str | None, count: int = 1500
+) -> dict[str, float]:
     """`remember` beside a bare commit of the same text."""
     bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
     bare.execute("PRAGMA journal_mode = WAL")
@@ -64,7 +67,7 @@ def one_at_a_time(folder: Path, texts: Texts, count: int = 1500) -> dict[str, fl
     bare.execute("CREATE TABLE turns (id INTEGER PRIMARY KEY, text TEXT)")
     ours: list[float] = []
     theirs: list[float] = []
-    with Memory.open(folder / "ours.db", embedder=None) as memory:
+    with Memory.open(folder / "ours.db", embedder=embedder) as memory:
         scope = memory.scope("bench")
         for turn in texts.turns(count):
             begun = time.perf_counter()
@@ -84,10 +87,12 @@ def one_at_a_time(folder: Path, texts: Texts, count: int = 1500) -> dict[str, fl
     }
 
 
-def in_batches(folder: Path, texts: Texts, total: int = 20_000) -> dict[str, float]:
+def in_batches(
+    folder: Path, texts: Texts, embedder: str | None, total: int = 20_000
+) -> dict[str, float]:
     """`remember_many`, turns a second."""
     rates = {}
-    with Memory.open(folder / "batches.db", embedder=None) as memory:
+    with Memory.open(folder / "batches.db", embedder=embedder) as memory:
         for size in (1_000, 10_000):
             taken = _fill(memory.scope(f"by {size}"), texts, total, size)
             rates[f"remember_many_{size}_turns_per_s"] = total / taken
@@ -95,13 +100,18 @@ def in_batches(folder: Path, texts: Texts, total: int = 20_000) -> dict[str, flo
 
 
 def recalling(
-    folder: Path, texts: Texts, sizes: Sequence[int], tell: Step, asked: int = 100
+    folder: Path,
+    texts: Texts,
+    sizes: Sequence[int],
+    tell: Step,
+    embedder: str | None,
+    asked: int = 100,
 ) -> dict[str, float]:
     """`recall` with k = 10 over scopes of several sizes in one file; opening anew beside them."""
     figures: dict[str, float] = {}
     path = folder / "recall.db"
     questions = texts.questions[:asked]
-    with Memory.open(path, embedder=None) as memory:
+    with Memory.open(path, embedder=embedder) as memory:
         for size in sizes:
             tell(f"a question among {size:,} turns")
             scope = memory.scope(f"of {size}")

@@ -143,9 +143,9 @@ def test_speed_is_measured_beside_bare_sqlite(monkeypatch, capsys):
 
 
 def test_a_turn_in_one_call_is_timed_with_a_bare_commit(tmp_path):
-    figures = speed.one_at_a_time(tmp_path, Texts(), 30)
+    figures = speed.one_at_a_time(tmp_path, Texts(), None, 30)
     assert all(value > 0 for value in figures.values())
-    assert speed.in_batches(tmp_path, Texts(), 1_000)["remember_many_1000_turns_per_s"] > 0
+    assert speed.in_batches(tmp_path, Texts(), None, 1_000)["remember_many_1000_turns_per_s"] > 0
 
 
 def test_made_up_texts_are_the_same_for_the_same_seed():
