@@ -83,7 +83,7 @@ format: .venv/.made-dev
 bench: .venv/.made-dev
 ifeq ($(DATA),)
 	@echo "No data folder: speed only, with made-up texts. Give one by DATA=folder."
-	.venv/bin/python -m stepwell_bench speed $(ARGS)
+	.venv/bin/python -m stepwell_bench run --speed $(ARGS)
 else
 	.venv/bin/python -m stepwell_bench run --data '$(DATA)' --speed $(ARGS)
 endif

@@ -30,6 +30,7 @@ from stepwell.contracts import (
     Store,
     View,
 )  # fmt: skip
+from stepwell.defaults import Ranker
 from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
 from stepwell.memory import Memory, Scope
@@ -76,9 +77,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Add", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Candidates", "Clock", "Context",
     "Document", "Edge", "EdgeKind", "Embedder", "ErasureReceipt", "Event", "Explanation", "Filter",
-    "Hide", "Hit", "Index", "IndexSpec", "Key", "Kind", "LanguageModel", "LeftOut", "Level", "Link",
-    "Memory", "Merge", "Node", "Op", "Origin", "Packing", "Plan", "Preset", "Query", "Recall",
-    "Receipt", "Record", "Rejected", "Rekey", "Report", "Revise", "Scope", "SetSlot", "SetState",
-    "Skip", "Slot", "Status", "Store", "Supersede", "Turn", "Unlink", "Usage", "View",
-    "__version__", "errors", "hookimpl",
+    "Hide", "Hit", "Index", "IndexSpec", "Key", "Kind", "LanguageModel", "LeftOut", "Level",
+    "Link", "Memory", "Merge", "Node", "Op", "Origin", "Packing", "Plan", "Preset", "Query",
+    "Ranker", "Recall", "Receipt", "Record", "Rejected", "Rekey", "Report", "Revise", "Scope",
+    "SetSlot", "SetState", "Skip", "Slot", "Status", "Store", "Supersede", "Turn", "Unlink",
+    "Usage", "View", "__version__", "errors", "hookimpl",
 ]  # fmt: skip

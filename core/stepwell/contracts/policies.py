@@ -38,7 +38,9 @@ class Plan:
     there are any, and count the best; `parts`, what the question is made of, are searched beside it
     and count less. `stop` ends the search after this round; `enough`, from the
     second round on, before it: what was found is the answer. `spread`, from 0 to 1, is how much
-    less counts what was said beside a hit: for questions that want a list.
+    less counts what was said beside a hit: for questions that want a list. `instead` names channels
+    that take the place of others: {"vectors": "sentences"} means that where a record has a score of
+    "sentences", be it 0, that of "vectors" is not counted, and elsewhere counts as if it were one.
     """
 
     query: Query
@@ -51,6 +53,7 @@ class Plan:
     stop: bool = True
     enough: bool = False
     spread: float = 0.0
+    instead: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +170,9 @@ class View(Protocol):
     def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
         """Records by their vectors in a space, such as a second embedder's; `vector` is normalised.
 
-        A score is how far the cosine stands above the mean of all, in [0, 1]; records without a
-        vector there are left out. Raises BadVectors for a vector of another dimension.
+        A score is how far the cosine stands above the mean of all, in [0, 1]. All records with a
+        vector there are told of, those at the mean and below it with 0. Raises BadVectors for a
+        vector of another dimension.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stepwell.defaults.policies import POLICIES, WORDS_SPACE, Fallback
 from stepwell.defaults.presets import DEFAULT_PRESET, Indexes, Presets, Sqlite
+from stepwell.defaults.ranking import Ranker
 from stepwell.defaults.table import Tables
 
 BUILTINS: tuple[tuple[str, object], ...] = (
@@ -16,4 +17,4 @@ BUILTINS: tuple[tuple[str, object], ...] = (
 )
 FALLBACK = Fallback()
 
-__all__ = ["BUILTINS", "DEFAULT_PRESET", "FALLBACK", "WORDS_SPACE"]
+__all__ = ["BUILTINS", "DEFAULT_PRESET", "FALLBACK", "WORDS_SPACE", "Ranker"]

@@ -58,6 +58,7 @@ def fuse(side: Side, answers: Sequence[Candidates], plan: Plan, allowed: BoolArr
     is kept, so that a hit can say why.
     """
     total = np.zeros(len(side), np.float32)
+    answers = _replaced(answers, plan.instead)
     weights = {a.channel: float(plan.weights.get(a.channel, 1.0)) for a in answers}
     scale = sum(w for w in weights.values() if w > 0) or 1.0
     parts = []
@@ -68,6 +69,31 @@ def fuse(side: Side, answers: Sequence[Candidates], plan: Plan, allowed: BoolArr
     if side.seen is not None:
         total = np.where(side.seen, total, np.float32(0))
     return Fused(side, np.clip(total, 0, 1, out=total), tuple(parts), allowed)
+
+
+def _replaced(answers: Sequence[Candidates], instead: Mapping[str, str]) -> Sequence[Candidates]:
+    """The answers, with one channel in another's place where a plan says so."""
+    for old, new in instead.items():
+        olds = [a for a in answers if a.channel == old]
+        news = [a for a in answers if a.channel == new]
+        if len(olds) == len(news) == 1:
+            others = [a for a in answers if a.channel not in (old, new)]
+            answers = [*others, _completed(news[0], olds[0])]
+    return answers
+
+
+def _completed(new: Candidates, old: Candidates) -> Candidates:
+    """An answer, with another's scores for the places that it does not speak of; by place."""
+    left = ~np.isin(old.places, new.places)
+    places = np.concatenate([new.places, old.places[left]])
+    scores = np.concatenate([new.scores, old.scores[left]])
+    whole = np.full((len(places), 2), -1, np.int64)
+    if new.spans is not None:
+        whole[: len(new.places)] = new.spans
+    if old.spans is not None:
+        whole[len(new.places) :] = old.spans[left]
+    order = np.argsort(places, kind="stable")
+    return Candidates(new.channel, places[order], scores[order], whole[order])
 
 
 def top_places(fused: Fused, k: int, least: float = 0.0) -> IntArray:

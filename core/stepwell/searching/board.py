@@ -138,11 +138,6 @@ class Board:
         scores = nearness.standing(dense.cosines(vector), seen)
         return scoring.by_record(scores, place, len(self.cache))
 
-    def nearest(self, space: str, vector: FloatArray) -> Answer:
-        """As `near`, with the characters that each vector stands for."""
-        scores, unit = self.near(space, vector)
-        return scores, lambda places: spans_of(self.dense(space).units, unit[places])
-
     def asked(self, query: str) -> list[tuple[str, FloatArray]]:
         """The question's vector in each space that the records' own vectors may lie in."""
         made: list[tuple[str, FloatArray]] = self.once(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stepwell.contracts import BoolArray, Candidates, FloatArray
-from stepwell.searching.board import Answer, Board
+from stepwell.searching.board import Answer, Board, spans_of
 from stepwell.searching.caches import ScopeCache
 from stepwell.searching.channels import CHANNELS
 from stepwell.searching.dense import VECTORS
@@ -39,7 +39,13 @@ class Side:
 
     def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
         """See ScopeView.nearest."""
-        return self._answer(VECTORS, self.board.nearest(space, vector), limit)
+        scores, unit = self.board.near(space, vector)
+        found = unit >= 0 if self.seen is None else (unit >= 0) & self.seen
+        places = np.flatnonzero(found)
+        if limit is not None:
+            places = places[np.argsort(-scores[places], kind="stable")[: max(0, limit)]]
+        spans = spans_of(self.board.dense(space).units, unit[places])
+        return Candidates(VECTORS, places.astype(np.int64), scores[places], spans)
 
     def _answer(self, channel: str, answer: Answer, limit: int | None) -> Candidates:
         scores, spans = answer

@@ -14,8 +14,9 @@ import click
 
 import stepwell
 from stepwell_bench import known_items, speed, summing
+from stepwell_bench.ablating import ablated
 from stepwell_bench.baselines import baselines
-from stepwell_bench.data import find, load
+from stepwell_bench.data import OWN, find, load
 from stepwell_bench.documents import Document, Setting, peak_rss_mb, read, write
 from stepwell_bench.errors import BenchError, NothingToAsk
 from stepwell_bench.printing import changes, summary
@@ -98,7 +99,10 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--data", multiple=True, required=True, type=_PATH, help="A folder, or files.")
+@click.option(
+    "--data", multiple=True, type=_PATH,
+    help="A folder, or files; else the made-up conversations that come along.",
+)  # fmt: skip
 @click.option("--sets", default="", callback=_several, help="Only these, by file name.")
 @_presets("default")
 @_options(_EMBEDDER, _PLUGINS)
@@ -108,18 +112,20 @@ def cli() -> None:
 @click.option("--limit-questions", type=click.IntRange(min=1), help="At most so many of each set.")
 @click.option("--contexts/--no-contexts", default=True, help="Evidence inside of contexts too.")
 @click.option("--baselines/--no-baselines", "plain", default=True, help="BM25 and the like too.")
+@click.option("--ablate", is_flag=True, help="The default preset without each channel too.")
 @click.option("--speed", "with_speed", is_flag=True, help="Figures of speed too.")
 @click.option("--results", type=_PATH, help="Write figures to publish: none of single questions.")
 @_options(_SIZES, _OUT, _SEED, _QUIET)
 def run(
     data: tuple[Path, ...], sets: list[str], presets: list[str], embedders: list[str],
     plugins: list[str], exclude: tuple[str, ...], limit_questions: int | None, contexts: bool,
-    plain: bool, with_speed: bool, results: Path | None, sizes: list[int], json_to: Path | None,
-    html_to: Path | None, seed: int, quiet: bool,
+    plain: bool, ablate: bool, with_speed: bool, results: Path | None, sizes: list[int],
+    json_to: Path | None, html_to: Path | None, seed: int, quiet: bool,
 ) -> int:  # fmt: skip
     """Ask labelled questions, of Stepwell and of plain rankers alike."""
-    files = find(data, sets)
+    files = find(data or [OWN], sets)
     ours, notes = _ours(presets, embedders, plugins)
+    ours += ablated(ours[0]) if ablate else []
     systems = [*ours, *(baselines([one.embedder for one in ours]) if plain else [])]
     document = _document("run", ours, notes, seed, f"--presets={','.join(presets)}",
                          f"--embedder={','.join(embedders)}", *(f"--exclude={e}" for e in exclude),
@@ -262,7 +268,9 @@ def _document(
 ) -> Document:
     settings = {
         one.name: Setting(
-            preset=one.preset, embedder=embedder_name(one.embedder), plugins=list(one.plugins)
+            preset=one.preset if isinstance(one.preset, str) else one.preset.name,
+            embedder=embedder_name(one.embedder),
+            plugins=list(one.plugins),
         )
         for one in ours
     }

@@ -26,6 +26,9 @@ from stepwell_bench.errors import BadData, NothingToAsk
 #: Categories that a set's own scoring protocol leaves out: LoCoMo's fifth asks what was never said.
 LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {"locomo": ("5-adversarial",)}
 
+#: Eight made-up conversations with 176 questions of nine kinds, for whoever has no data at hand.
+OWN: Final = Path(__file__).with_name("own.json")
+
 _SUFFIXES = (".json", ".json.gz")
 _CHINESE = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})日\D*(\d{1,2}):(\d{2})")
 

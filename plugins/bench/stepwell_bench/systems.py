@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from stepwell import Embedder, Memory
+from stepwell import Embedder, Memory, Preset
 from stepwell_bench.data import Conversation, Spoken
 
 #: Streams have clock times at best, so their turns are given a time line: a minute each.
@@ -65,14 +65,14 @@ class Stepwell:
 
     def __init__(
         self,
-        preset: str = "default",
+        preset: str | Preset = "default",
         embedder: str | Embedder | None = "default",
         name: str | None = None,
         plugins: Sequence[str] = (),
     ) -> None:
         self.preset = preset
         self.embedder = embedder
-        self.name = name or preset
+        self.name = name or (preset if isinstance(preset, str) else preset.name)
         self.plugins = tuple(plugins)
 
     def open(self) -> Memory:
@@ -83,33 +83,43 @@ class Stepwell:
         """Remember all turns in one batch."""
         memory = self.open()
         try:
+            times = _clock(log) if log.stream else None
             memory.scope("bench").remember_many(
-                spoken.turn(_at(spoken.seq) if log.stream else spoken.said_at)
+                spoken.turn(spoken.said_at if times is None else times[spoken.seq])
                 for spoken in log.turns
             )
         except BaseException:
             memory.close()
             raise
-        return _Remembered(memory, log.stream)
+        return _Remembered(memory, times)
 
 
 class _Remembered:
-    def __init__(self, memory: Memory, stream: bool) -> None:
+    def __init__(self, memory: Memory, times: Mapping[int, datetime] | None) -> None:
         self._memory = memory
         self._scope = memory.scope("bench")
-        self._stream = stream
+        self._times = times
 
     def search(self, ask: Ask, k: int) -> list[str]:
-        if self._stream:
-            recall = self._scope.at(_before(ask)).recall(ask.text, k=k)
-        else:
+        before = self._before(ask)
+        if before is None:
             recall = self._scope.recall(ask.text, k=k, now=ask.asked_at)
+        else:
+            recall = self._scope.at(before).recall(ask.text, k=k)
         return [source for hit in recall for source in hit.sources]
 
     def context(self, ask: Ask, budget: int) -> str:
-        if self._stream:
-            return self._scope.at(_before(ask)).context(ask.text, budget=budget).text
-        return self._scope.context(ask.text, budget=budget, now=ask.asked_at).text
+        before = self._before(ask)
+        if before is None:
+            return self._scope.context(ask.text, budget=budget, now=ask.asked_at).text
+        return self._scope.at(before).context(ask.text, budget=budget).text
+
+    def _before(self, ask: Ask) -> datetime | None:
+        """The last moment before the question's own turn; None where it comes after all turns."""
+        if self._times is None or ask.as_of is None:
+            return None
+        said = [at for seq, at in self._times.items() if seq < ask.as_of]
+        return max(said, default=datetime(1, 1, 2, tzinfo=UTC))
 
     def close(self) -> None:
         self._memory.close()
@@ -147,10 +157,17 @@ def embedder_name(embedder: str | Embedder | None) -> str:
     return embedder if isinstance(embedder, str) else embedder.name
 
 
-def _at(seq: int) -> datetime:
-    return _START + timedelta(minutes=seq)
+def _clock(log: Log) -> dict[int, datetime]:
+    """A moment for each turn of a stream, by `seq`, no two alike.
 
-
-def _before(ask: Ask) -> datetime:
-    """The last moment before the question's own turn; the end of time for one that has none."""
-    return datetime(9999, 1, 1, tzinfo=UTC) if ask.as_of is None else _at(ask.as_of - 1)
+    The turns' own times where they are known and in order, a millisecond apart where they are the
+    same; else minutes that are made up, since a mere clock time tells no day.
+    """
+    turns = sorted(log.turns, key=lambda spoken: spoken.seq)
+    known = [spoken.said_at for spoken in turns if spoken.said_at is not None]
+    if len(known) == len(turns) and known == sorted(known):
+        return {
+            spoken.seq: at + timedelta(milliseconds=i)
+            for i, (spoken, at) in enumerate(zip(turns, known, strict=True))
+        }
+    return {spoken.seq: _START + timedelta(minutes=spoken.seq) for spoken in turns}

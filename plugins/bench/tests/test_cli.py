@@ -98,7 +98,6 @@ def test_an_interrupt_leaves_what_is_finished_and_ends_with_130(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["run"],
         ["run", "--data", "nowhere"],
         ["run", "--data", "{folder}", "--sets", "other"],
         ["run", "--data", "{folder}", "--presets", "no such preset"],
