@@ -13,8 +13,20 @@ import numpy as np
 from stepwell_bench.bootstrap import Floats
 from stepwell_bench.data import Conversation, Counted, DataSet, Question, chosen
 from stepwell_bench.errors import NothingToAsk
-from stepwell_bench.metrics import BUDGETS, DEPTH, HELD, RANKED, packed, quoted, scores
+from stepwell_bench.metrics import (
+    BUDGETS,
+    DEPTH,
+    HELD,
+    RANKED,
+    packed,
+    quoted,
+    scores,
+    tokens,
+)  # fmt: skip
 from stepwell_bench.systems import Ask, Log, Reader, System
+
+#: A turn of more tokens is long: it is found and quoted by its passages.
+LONG: Final = 1024
 
 #: Called with the name of a system and how many questions it has just answered.
 Progress = Callable[[str, int], None]
@@ -50,6 +62,8 @@ class Measured:
     keys: list[str] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     categories: list[str] = field(default_factory=list)
+    #: Whether a long turn is among the evidence.
+    long: list[bool] = field(default_factory=list)
     rows: dict[str, list[list[float]]] = field(default_factory=dict)
     timings: dict[str, Timing] = field(default_factory=dict)
 
@@ -97,6 +111,8 @@ class Bench:
             made.keys += [key_of(data.name, conversation.id, q.id) for q in questions]
             made.clusters += [key_of(conversation.id, q.cluster) for q in questions]
             made.categories += [q.category for q in questions]
+            long = {turn.id for turn in conversation.turns if tokens(turn.words) > LONG}
+            made.long += [not long.isdisjoint(q.evidence) for q in questions]
             made.conversations += 1
             made.turns += len(conversation.turns)
         made.complete = True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from pydantic import Field
 
@@ -20,6 +18,9 @@ from stepwell_bench.documents import (
 from stepwell_bench.errors import BadResult
 from stepwell_bench.running import Measured, Timing
 
+#: A group across categories: questions with a long turn among their evidence.
+LONG_TURNS = "(evidence in a long turn)"
+
 
 def figures(measured: Measured, main: str, seed: int = 0) -> SetFigures:
     """What a set's scores come to: intervals of 95 %, by category, and gains of `main`.
@@ -28,6 +29,9 @@ def figures(measured: Measured, main: str, seed: int = 0) -> SetFigures:
     """
     samples = Resamples(measured.clusters, seed=seed)
     labels = np.array(measured.categories)
+    groups = {label: labels == label for label in sorted(set(measured.categories))}
+    if any(measured.long):
+        groups[LONG_TURNS] = np.array(measured.long)
     tables = {name: measured.table(name) for name in measured.rows}
     names = measured.metrics
     systems = {}
@@ -35,8 +39,8 @@ def figures(measured: Measured, main: str, seed: int = 0) -> SetFigures:
         systems[name] = SystemFigures(
             overall=dict(zip(names, samples.estimates(table), strict=True)),
             by_category={
-                label: dict(zip(names, samples.estimates(table, labels == label), strict=True))
-                for label in sorted(set(measured.categories))
+                label: dict(zip(names, samples.estimates(table, group), strict=True))
+                for label, group in groups.items()
             },
             speed=_speed(measured.timings[name]),
             unknown_ids=measured.timings[name].unknown,
@@ -47,7 +51,8 @@ def figures(measured: Measured, main: str, seed: int = 0) -> SetFigures:
         name=measured.name, split=measured.split, sha256=measured.sha256,
         asked=len(measured.keys), left_out=counted.left_out, no_evidence=counted.no_evidence,
         unscored=counted.unscored, conversations=measured.conversations, turns=measured.turns,
-        complete=measured.complete, categories=dict(sorted(Counter(measured.categories).items())),
+        complete=measured.complete,
+        categories={label: int(group.sum()) for label, group in groups.items()},
         main=main, systems=systems,
         gains={
             name: dict(zip(names, samples.estimates(tables[main] - table), strict=True))

@@ -49,7 +49,7 @@ class LateInteraction:
         model: str | Path | TokenEmbedder,
         *,
         head: int = 50,
-        share: float = 0.5,
+        share: float = 0.1,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if head < 1 or not 0.0 <= share <= 1.0 or cache_bytes < 0:
