@@ -148,6 +148,8 @@ class Memory:
         derives it anew.
         """
         engine = self._engine.ready()
+        if embedder is None:
+            raise InvalidInput("words alone is how a file is opened: embedder=None")
         engine.change(None, embedder)
         total = engine.embedding.queue()
         if wait:

@@ -288,8 +288,7 @@ class Scope:
     def consolidate(self, budget: float | None = None) -> Report:
         """Work on what is queued now, for at most `budget` seconds; what was made, what failed."""
         engine = self._engine.ready()
-        usage = engine.take_usage(self.path)
-        return engine.consolidator.consolidate(self.path, seconds_of(budget, "budget"), usage)
+        return engine.consolidate(self.path, seconds_of(budget, "budget"))
 
     def rebuild(self) -> Report:
         """Drop everything derived and make it again from the turns."""

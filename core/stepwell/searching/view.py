@@ -73,7 +73,7 @@ class ScopeView:
     ) -> None:
         self.scope = path
         self.now = now
-        self.models = models
+        self.models = models.pinned()
         self.moment = moment
         self.min_trust = min_trust
         self._store = store
