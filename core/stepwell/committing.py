@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from stepwell.contracts import (
-    EMBEDDER,
     FORMER,
     PAST,
     SLOW,
@@ -152,9 +151,14 @@ def outdated(writer: StoreWriter, keys: Iterable[Key]) -> bool:
 
 
 def unseen(writer: StoreWriter) -> None:
-    """Note that plugins which key later, and are not here, have not seen something."""
-    if writer.meta(SLOW) is not None:
-        writer.set_meta(SLOW, None)
+    """Note that plugins which key later, and are not here, have not seen something.
+
+    Their spaces stay noted, under names that none of them has.
+    """
+    seen = writer.meta(SLOW)
+    if seen is not None and not seen.startswith('{"?'):
+        away = {f"?{name}": space for name, space in json.loads(seen).items()}
+        writer.set_meta(SLOW, json.dumps(away, sort_keys=True))
 
 
 def ref_of(reader: StoreWriter, scope: ScopeRow, record_id: str) -> int:
@@ -194,9 +198,7 @@ class _Door:
 
     def queue_keys(self, ref: int, keys: Sequence[Key]) -> None:
         """Queue the keys that a new text has not got yet."""
-        space = self.writer.meta(EMBEDDER)
-        late = outdated(self.writer, keys)
-        if late or not keys or (space is not None and all(key.space != space for key in keys)):
+        if not keys or outdated(self.writer, keys):
             self.writer.enqueue(self.scope, "keys", ref, ref)
         if self.slow:
             self.writer.enqueue(self.scope, "later", ref, ref)

@@ -234,7 +234,7 @@ class Consolidator:
             ]
             if trace.text != text or trace.status is Status.STALE:
                 named = trace.model_copy(update={"text": text})
-                keys = tuple(self._searcher.keys_of(named, view)[0])
+                keys = self._keyer.whole_keys(named, view)
                 # A turn that is forgotten meanwhile bumps the version: its words must not return.
                 held = trace.version
                 ops.append(
@@ -253,7 +253,7 @@ class Consolidator:
             said_at=began,
             stored_at=members[-1].stored_at, trust=min(m.trust for m in members),
         )  # fmt: skip
-        keys = tuple(self._searcher.keys_of(record, view)[0])
+        keys = self._keyer.whole_keys(record, view)
         sources = tuple(m.id for m in members)
         return [Add(record=record, keys=keys, sources=sources, contains=True, who=_WHO)]
 

@@ -59,6 +59,11 @@ class Keyer:
         models.done()
         return ops
 
+    def whole_keys(self, record: Record, view: ScopeView) -> tuple[Key, ...]:
+        """All keys of a record; none if one fails, so that all are queued."""
+        keys, failed = self._searcher.keys_of(record, view)
+        return tuple(keys) if failed is None else ()
+
     def later(self, view: ScopeView, records: Sequence[Record]) -> list[Op]:
         """What the plugins make that take their time. PluginFailed."""
         ops: list[Op] = []

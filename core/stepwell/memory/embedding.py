@@ -94,9 +94,10 @@ class Embedding:
 
     def settle_in(self) -> None:
         """Take up where the file is on its way from one embedder to another."""
-        with self._lock, self._store.reading() as reader:
-            former = _former(reader)
-        self._models.use(self._models.embedder, self._opened(former, ()))
+        with self._lock:
+            with self._store.reading() as reader:
+                former = _former(reader)
+            self._models.use(self._models.embedder, self._opened(former, self._models.former))
 
     def _opened(self, spaces: Sequence[str], known: Sequence[Embedder]) -> list[Embedder]:
         at_hand = {space_of(each): each for each in known}

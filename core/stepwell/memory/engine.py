@@ -315,10 +315,11 @@ def _settle_in(engine: Engine, rebuild: bool) -> None:
         embedding.note(DUE, "1")  # what is stored from now on lacks a vector
     if rebuild:
         engine.rebuild()
-    elif space is not None and (_meta(store, DUE) or _meta(store, FORMER)):
-        embedding.queue()
-    elif preset not in (None, _facts(engine)["preset"]):
-        _queue_again(engine)
+    else:
+        if space is not None and (_meta(store, DUE) or _meta(store, FORMER)):
+            embedding.queue()
+        if preset not in (None, _facts(engine)["preset"]):
+            _queue_again(engine)
     embedding.queue_slow()
 
 
