@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from stepwell.contracts import EdgeRow, NewRecord, ScopeRow, Store, StoreWriter
+from stepwell.contracts import (
+    FORMER,
+    PAST,
+    SLOW,
+    EdgeRow,
+    NewRecord,
+    ScopeRow,
+    Store,
+    StoreReader,
+    StoreWriter,
+)
 from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
 from stepwell.identity import record_id
 from stepwell.models import EdgeKind, Key, Record, Slot, Status
@@ -121,6 +131,36 @@ class Committer:
         self.tell([Purge(ids=())])
 
 
+def left_spaces(reader: StoreReader) -> set[str]:
+    """The spaces of a file's earlier embedders, but for those in which plugins key later."""
+    past = reader.meta(PAST)
+    if past is None:
+        return set()
+    return set(json.loads(past)) - set(json.loads(reader.meta(SLOW) or "{}").values())
+
+
+def outdated(writer: StoreWriter, keys: Iterable[Key]) -> bool:
+    """Whether keys come from an embedder that the file has left since; then that is noted."""
+    past = left_spaces(writer)
+    late = {key.space for key in keys if key.channel == "vectors"} & past if past else set()
+    if late:
+        former = json.loads(writer.meta(FORMER) or "{}")
+        former |= {space: former.get(space, 0) + 1 for space in late}
+        writer.set_meta(FORMER, json.dumps(former, sort_keys=True))
+    return bool(late)
+
+
+def unseen(writer: StoreWriter) -> None:
+    """Note that plugins which key later, and are not here, have not seen something.
+
+    Their spaces stay noted, under names that none of them has.
+    """
+    seen = writer.meta(SLOW)
+    if seen is not None and not seen.startswith('{"?'):
+        away = {f"?{name}": space for name, space in json.loads(seen).items()}
+        writer.set_meta(SLOW, json.dumps(away, sort_keys=True))
+
+
 def ref_of(reader: StoreWriter, scope: ScopeRow, record_id: str) -> int:
     """The ref of a record or turn id. Raises UnknownRecord."""
     ref = reader.find(scope, [record_id]).get(record_id)
@@ -158,10 +198,12 @@ class _Door:
 
     def queue_keys(self, ref: int, keys: Sequence[Key]) -> None:
         """Queue the keys that a new text has not got yet."""
-        if not keys:
+        if not keys or outdated(self.writer, keys):
             self.writer.enqueue(self.scope, "keys", ref, ref)
         if self.slow:
             self.writer.enqueue(self.scope, "later", ref, ref)
+        else:
+            unseen(self.writer)
 
     def because(self, *ids: str) -> _Door:
         """The same door; the reason that the journal tells may speak of these records too."""
@@ -234,6 +276,8 @@ def _rekey(door: _Door, op: Rekey) -> None:
     expect(op, record.version)
     door.writer.blank_keys(door.scope, ref, op.channel, op.space)
     door.writer.add_keys(door.scope, ref, op.keys)
+    if outdated(door.writer, op.keys):
+        door.writer.enqueue(door.scope, "keys", ref, ref)
     door.tell(op, ref)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stepwell.committing import Committer
+from stepwell.committing import Committer, outdated
 from stepwell.contracts import LATER, ScopeRow
 from stepwell.filters import Filter
 from stepwell.models import Report
@@ -68,10 +68,10 @@ class Rebuilder:
     def _rekey(self, row: ScopeRow, refs: list[int]) -> None:
         with self._searcher.view(row.path) as view:
             records = view.load(refs)
-            if self._searcher.models.embedder is not None:
-                self._searcher.models.announce([record.spoken for _, record in records])
+            if view.models.embedder is not None:
+                view.models.announce([record.spoken for _, record in records])
             made = [(ref, *self._searcher.keys_of(record, view)) for ref, record in records]
-            self._searcher.models.done()
+            view.models.done()
         versions = {ref: record.version for ref, record in records}
         with self._committer.store.writing(self._committer.clock()) as writer:
             if writer.again(row) is None:
@@ -85,7 +85,7 @@ class Rebuilder:
                 writer.blank_keys(row, ref)
                 writer.add_keys(row, ref, keys)
                 writer.journal_op(row, "rekey", ref, who="rebuild")
-                if failed is not None:
+                if failed is not None or outdated(writer, keys):
                     writer.enqueue(row, "keys", ref, ref)
             for start in range(0, len(refs) if self._plugins.has("later_keys") else 0, LATER):
                 some = refs[start : start + LATER]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stepwell.committing import Committer
-from stepwell.contracts import LATER, NewRecord, Rejected, ScopeRow, StoreWriter
+from stepwell.committing import Committer, outdated, unseen
+from stepwell.contracts import DUE, EMBEDDER, LATER, NewRecord, Rejected, ScopeRow, StoreWriter
 from stepwell.errors import InvalidTurn, StoreBusy
 from stepwell.identity import keyed, record_id
 from stepwell.models import (
@@ -131,7 +131,7 @@ class Writer:
                     self._count += 1
                     turn_id = "t_" + keyed(row.secret, "given", stamp, str(self._count)).hex()
                 made.append((draft, _record(row, turn, turn_id, draft.at, now), turn_id))
-            models = self._searcher.models
+            models = view.models
             if models.embedder is not None:
                 models.announce([record.spoken for _, record, _ in made])
             for draft, record, turn_id in made:
@@ -220,14 +220,28 @@ class Writer:
                 for upstream in found.values():
                     if upstream is not None and upstream != item.ref:
                         writer.link_all(row, upstream, EdgeKind.NEXT, [item.ref])
+        self._queue_keys(writer, row, new, degraded)
+        if self._plugins.has("segment"):
+            writer.enqueue(row, "segment", new[0].ref, new[-1].ref)
+
+    def _queue_keys(
+        self, writer: StoreWriter, row: ScopeRow, new: list[NewRecord], degraded: set[str]
+    ) -> None:
+        """Queue the keys that turns lack: a plugin failed or takes its time, or they came late."""
+        for item in new:
             if item.record.turn in degraded:
                 writer.enqueue(row, "keys", item.ref, item.ref)
+        if outdated(writer, [key for item in new for key in item.keys]):
+            writer.enqueue(row, "keys", new[0].ref, new[-1].ref)
+        words_alone = self._searcher.models.space is None
+        if words_alone and writer.meta(EMBEDDER) is not None and writer.meta(DUE) != "1":
+            writer.set_meta(DUE, "1")
         if self._plugins.has("later_keys"):
             for start in range(0, len(new), LATER):
                 some = new[start : start + LATER]
                 writer.enqueue(row, "later", some[0].ref, some[-1].ref)
-        if self._plugins.has("segment"):
-            writer.enqueue(row, "segment", new[0].ref, new[-1].ref)
+        else:
+            unseen(writer)
 
 
 def _screened(answer: object, waiting: Sequence[_Draft]) -> tuple[Turn, ...]:

@@ -12,9 +12,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-from stepwell.committing import Committer
-from stepwell.consolidating.keying import Keyer, within
-from stepwell.contracts import LATER, ScopeRow, Skip, StoreReader, StoreWriter, Work
+from stepwell.committing import Committer, unseen
+from stepwell.consolidating.keying import Keyer, whole, within
+from stepwell.contracts import DUE, EMBEDDER, LATER, ScopeRow, Skip, StoreReader, StoreWriter, Work
 from stepwell.errors import InvalidInput, PluginFailed
 from stepwell.filters import Filter
 from stepwell.models import Edge, EdgeKind, Kind, Record, Report, Status
@@ -65,6 +65,8 @@ class Consolidator:
         failed = self._maintain(row, until, counts) if finished else []
         with self._committer.store.reading() as reader:
             parked = [f"{w.kind}: {w.error}" for w in reader.work(row, _MANY, parked=True)]
+            if self._left_behind(reader) and any(w.kind == "keys" for w in reader.work(row, _MANY)):
+                parked.append("keys: the file has another embedder by now; open it again")
         return Report(counts, (*parked, *failed), finished=finished)
 
     def rekey(self, path: tuple[str, ...], proceed: Callable[[int], bool]) -> list[str]:
@@ -74,28 +76,40 @@ class Consolidator:
         """
         row = self._row(path)
         counts: dict[str, int] = {}
-        with self._committer.store.reading() as reader:
-            tasks = [] if row is None else [t for t in reader.work(row, _MANY) if t.kind == "keys"]
-        for task in tasks:
-            if row is None or not proceed(counts.get("keyed", 0)):
+        if row is None:
+            return []
+        self._unpark(row, "keys")
+        for task in self._tasks(row, _MANY):
+            if task.kind != "keys":
+                continue
+            if not proceed(counts.get("keyed", 0)):
                 break
             self._work(row, [task], counts)
         proceed(counts.get("keyed", 0))
         with self._committer.store.reading() as reader:
-            parked = [] if row is None else reader.work(row, _MANY, parked=True)
+            parked = reader.work(row, _MANY, parked=True)
         return [f"{task.kind}: {task.error}" for task in parked if task.kind == "keys"]
 
     def _row(self, path: tuple[str, ...]) -> ScopeRow | None:
         with self._committer.store.reading() as reader:
             return reader.scope_of(path)
 
-    def _tasks(self, row: ScopeRow) -> list[Work]:
+    def _tasks(self, row: ScopeRow, limit: int = _PAGE) -> list[Work]:
+        """What is to be done, but for keys of an embedder that others have changed to meanwhile."""
         with self._committer.store.reading() as reader:
-            return reader.work(row, _PAGE)
+            if not self._left_behind(reader):
+                return reader.work(row, limit)
+            return [task for task in reader.work(row, _MANY) if task.kind != "keys"][:limit]
 
-    def _unpark(self, row: ScopeRow) -> None:
+    def _left_behind(self, reader: StoreReader) -> bool:
+        """Whether the file has another embedder by now than this process."""
+        mine = self._searcher.models.space
+        return mine is not None and reader.meta(EMBEDDER) != mine
+
+    def _unpark(self, row: ScopeRow, kind: str | None = None) -> None:
         with self._committer.store.reading() as reader:
             parked = reader.work(row, _MANY, parked=True)
+        parked = [task for task in parked if kind in (None, task.kind)]
         if parked:
             with self._committer.store.writing(self._committer.clock()) as writer:
                 for task in parked:
@@ -128,16 +142,34 @@ class Consolidator:
         """Make keys that are missing: a plugin failed, or the embedder is another one."""
         with self._searcher.view(row.path) as view:
             refs = within(view.reader, row, batch[0].ref or 0, batch[0].until or 0)
-            ops, records = self._keyer.missing(view, refs)
-        self._done(row, ops, batch, counts)
-        counts["keyed"] = counts.get("keyed", 0) + records
+            records, gone = whole(view, refs), self._keyer.outgoing(view, refs)
+        # Nothing is read while an embedder takes its time: others may write, and logs be emptied.
+        with self._searcher.view(row.path) as view:
+            ops = self._keyer.missing(view, records)
+            space = view.models.space
+
+        def then(writer: StoreWriter, _: Sequence[str]) -> None:
+            if space is None and writer.meta(EMBEDDER) is not None:
+                writer.set_meta(DUE, "1")  # they still lack a vector
+
+        self._done(row, ops + gone, batch, counts, then=then)
+        counts["keyed"] = counts.get("keyed", 0) + len(records)
 
     def _later(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
         """Make the keys that take too long for `remember`."""
         with self._searcher.view(row.path) as view:
             spans = [within(view.reader, row, t.ref or 0, t.until or 0) for t in batch]
-            ops = self._keyer.later(view, sorted({ref for span in spans for ref in span}))
-        self._done(row, ops, batch, counts)
+            records = whole(view, sorted({ref for span in spans for ref in span}))
+
+        def then(writer: StoreWriter, _: Sequence[str]) -> None:
+            if not self._plugins.has("later_keys"):
+                unseen(writer)
+
+        for start in range(0, max(1, len(records)), LATER):
+            with self._searcher.view(row.path) as view:
+                ops = self._keyer.later(view, records[start : start + LATER])
+            last = start + LATER >= len(records)
+            self._done(row, ops, batch if last else (), counts, then=then)
 
     def _segment(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
         """Traces of the sessions that got new turns, and what policies make of them."""
@@ -202,7 +234,7 @@ class Consolidator:
             ]
             if trace.text != text or trace.status is Status.STALE:
                 named = trace.model_copy(update={"text": text})
-                keys = tuple(self._searcher.keys_of(named, view)[0])
+                keys = self._keyer.whole_keys(named, view)
                 # A turn that is forgotten meanwhile bumps the version: its words must not return.
                 held = trace.version
                 ops.append(
@@ -221,7 +253,7 @@ class Consolidator:
             said_at=began,
             stored_at=members[-1].stored_at, trust=min(m.trust for m in members),
         )  # fmt: skip
-        keys = tuple(self._searcher.keys_of(record, view)[0])
+        keys = self._keyer.whole_keys(record, view)
         sources = tuple(m.id for m in members)
         return [Add(record=record, keys=keys, sources=sources, contains=True, who=_WHO)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stepwell.committing import left_spaces
 from stepwell.contracts import ScopeRow, StoreReader
 from stepwell.errors import PluginFailed
 from stepwell.models import Key, Record, Status
@@ -22,13 +23,31 @@ class Keyer:
         self._searcher = searcher
         self._plugins = plugins
 
-    def missing(self, view: ScopeView, refs: Sequence[int]) -> tuple[list[Op], int]:
-        """Keys that `remember` could not make, or that another embedder made; of how many records.
+    def outgoing(self, view: ScopeView, refs: Sequence[int]) -> list[Op]:
+        """What takes away the vectors that former embedders made, whether they still open or not.
 
-        Raises PluginFailed.
+        The text of a record must be keyed anew in the same transaction.
         """
-        models = self._searcher.models
-        records = _whole(view, refs)
+        row, reader = view.row, view.reader
+        if row is None or view.models.space is None:
+            return []
+        held = [
+            (ref, space)
+            for space in sorted(left_spaces(reader))
+            for ref in sorted({key[1] for key in reader.keys(row, VECTORS, space, refs)})
+        ]
+        records = dict(view.load(sorted({ref for ref, _ in held})))
+        return [
+            Rekey(
+                id=records[ref].id, channel=VECTORS, space=space, keys=(), who=_WHO,
+                expects=records[ref].version,
+            )
+            for ref, space in held if ref in records
+        ]  # fmt: skip
+
+    def missing(self, view: ScopeView, records: Sequence[Record]) -> list[Op]:
+        """Keys that `remember` could not make, or that another embedder made. PluginFailed."""
+        models = view.models
         if models.embedder is not None:
             models.announce([record.spoken for record in records])
         ops: list[Op] = []
@@ -37,14 +56,16 @@ class Keyer:
             if failed is not None:
                 raise PluginFailed(f"plugin {failed!r} failed in hook 'keys'")
             ops += _rekeyed(record, keys)
-            for space in models.spaces[1:]:  # what the former embedder made has served
-                ops.append(Rekey(id=record.id, channel=VECTORS, space=space, keys=(), who=_WHO))
         models.done()
-        return ops, len(records)
+        return ops
 
-    def later(self, view: ScopeView, refs: Sequence[int]) -> list[Op]:
+    def whole_keys(self, record: Record, view: ScopeView) -> tuple[Key, ...]:
+        """All keys of a record; none if one fails, so that all are queued."""
+        keys, failed = self._searcher.keys_of(record, view)
+        return tuple(keys) if failed is None else ()
+
+    def later(self, view: ScopeView, records: Sequence[Record]) -> list[Op]:
         """What the plugins make that take their time. PluginFailed."""
-        records = _whole(view, refs)
         ops: list[Op] = []
         answers = self._plugins.collect("later_keys", records=tuple(records), view=view)
         for name, answer in answers if records else ():
@@ -57,11 +78,11 @@ class Keyer:
 
 def within(reader: StoreReader, row: ScopeRow, first: int, last: int) -> list[int]:
     """The refs of a scope's records from `first` to `last`."""
-    refs = reader.select(row, None, first - 1, _MANY, active=False)
+    refs = reader.select(row, None, first - 1, max(0, last - first + 1), active=False)
     return [ref for ref in refs if ref <= last]
 
 
-def _whole(view: ScopeView, refs: Sequence[int]) -> list[Record]:
+def whole(view: ScopeView, refs: Sequence[int]) -> list[Record]:
     """The records that have a text to make keys of."""
     loaded = (record for _, record in view.load(refs))
     return [record for record in loaded if record.status is not Status.STALE]

@@ -29,7 +29,12 @@ from stepwell.contracts.policies import (
 )
 from stepwell.contracts.presets import Preset, name_of
 from stepwell.contracts.store import (
+    DUE,
+    EMBEDDER,
+    FORMER,
     LATER,
+    PAST,
+    SLOW,
     STATUS_CODES,
     EdgeRow,
     Entry,
@@ -43,7 +48,12 @@ from stepwell.contracts.store import (
 )
 
 __all__ = [
+    "DUE",
+    "EMBEDDER",
+    "FORMER",
     "LATER",
+    "PAST",
+    "SLOW",
     "STATUS_CODES",
     "Block",
     "BoolArray",

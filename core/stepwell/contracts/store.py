@@ -18,6 +18,12 @@ from stepwell.models import Change, Document, EdgeKind, Key, Problem, Record, Sl
 #: How entries name a status. From 2 on: SQLite stores 0 and 1 in no bytes at all.
 STATUS_CODES: dict[Status, int] = {status: i + 2 for i, status in enumerate(Status)}
 
+#: Facts about a file. `EMBEDDER` is the space of its vectors. `FORMER` are the spaces that vectors
+#: may be left of, each with how often some came late; `PAST` are all that it ever had before.
+EMBEDDER, FORMER, PAST = "embedder", "embedder_former", "embedder_past"
+#: Records may lack keys that no task is about; the spaces of the plugins that key later.
+DUE, SLOW = "keys_due", "later_keys"
+
 #: How many records `later_keys` is given at once at most.
 LATER = 64
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from stepwell.committing import Committer
 from stepwell.consolidating import Consolidator
-from stepwell.contracts import Clock, Embedder, LanguageModel, Store
+from stepwell.contracts import DUE, EMBEDDER, FORMER, Clock, Embedder, LanguageModel, Store
 from stepwell.defaults import BUILTINS, DEFAULT_PRESET, FALLBACK, WORDS_SPACE
 from stepwell.erasing import Eraser
 from stepwell.errors import (
@@ -26,11 +26,12 @@ from stepwell.errors import (
     StoreClosed,
     StoreDamaged,
     StoreError,
+    StoreReadOnly,
     WrongEmbedder,
 )  # fmt: skip
 from stepwell.filters import Filter
 from stepwell.identity import SCHEME
-from stepwell.memory.embedding import DUE, FORMER, NAME, Embedding, former_of, opened
+from stepwell.memory.embedding import Embedding, opened, succeed
 from stepwell.models import Report, aware
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
@@ -81,6 +82,7 @@ class Engine:
             self._pid = os.getpid()
             self._usage, self._usage_lock = {}, threading.Lock()
             self.searcher.caches.renew()
+            self.embedding.renew()
         if self.store.pending and not self.store.read_only:
             self.store.settle(patience=0)
         return self
@@ -132,18 +134,30 @@ class Engine:
 
     def change(self, preset: str | Preset | None, embedder: str | Embedder | None) -> None:
         """Go on under another preset or embedder. The caller rebuilds, or queues keys."""
-        self.embedding.stop()
         host = self.plugins
-        if preset is not None:
-            self.preset = host.preset(preset) if isinstance(preset, str) else preset
-            host.activate(self.preset)
+        if self.store.read_only:
+            raise StoreReadOnly(f"{self.store.path}: opened read-only")
+        chosen = host.preset(preset) if isinstance(preset, str) else preset
+        made = None
         if embedder is not None:
             made = opened(self.store, host, embedder, None, fresh=True, anew=True)
             if made is None:
                 raise WrongEmbedder("there is no embedder to change to")
+        if chosen is not None:
+            host.activate(chosen)
+            self.preset = chosen
+        self.embedding.stop()
+        if made is not None:
             self.embedding.use(made)
         self.searcher.caches.drop()
         _write_down(self)
+
+    def consolidate(self, path: tuple[str, ...], budget: float | None) -> Report:
+        """Work on the queue of a scope; former embedders whose vectors are all gone go with it."""
+        report = self.consolidator.consolidate(path, budget, self.take_usage(path))
+        if report.finished and not self.store.read_only:
+            self.embedding.let_go()
+        return report
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> Report:
         """Rebuild all scopes. Cut short, what is missing is queued at the next opening."""
@@ -182,7 +196,7 @@ def open_engine(
         _screens(store, host, rebuild)
         models = GuardedModels(
             opened(
-                store, host, embedder, _meta(store, NAME), fresh=_meta(store, "preset") is None,
+                store, host, embedder, _meta(store, EMBEDDER), fresh=_meta(store, "preset") is None,
                 anew=rebuild,
             ),
             _model(host, language_model),
@@ -265,13 +279,10 @@ def _clock(given: Clock | Callable[[], datetime] | None) -> Callable[[], datetim
 def _facts(engine: Engine) -> dict[str, str]:
     preset = engine.preset
     said = {"name": preset.name, "version": preset.version, "params": _params(preset)}
-    facts = {
+    return {
         "preset": json.dumps(said),
         "screens": json.dumps(list(engine.plugins.implementing("screen_turns"))),
     }
-    if engine.models.space is not None:
-        facts[NAME] = engine.models.space
-    return facts
 
 
 def _write_down(engine: Engine) -> None:
@@ -286,21 +297,29 @@ def _write_down(engine: Engine) -> None:
 def _settle_in(engine: Engine, rebuild: bool) -> None:
     """Write down what the file is made with, and make again what that asks for."""
     store = engine.store
-    former = former_of(engine.plugins, _meta(store, FORMER))
-    engine.models.use(engine.models.embedder, former)
+    space, embedding = engine.models.space, engine.embedding
+    held = _meta(store, EMBEDDER)
+    embedding.settle_in()
     if store.read_only:
         return
-    held = {name: _meta(store, name) for name in ("preset", NAME)}
+    preset = _meta(store, "preset")
+    if space is not None and held != space:
+        with store.writing(engine.clock()) as writer:
+            if preset is not None:
+                succeed(writer, space)
+            else:
+                writer.set_meta(EMBEDDER, space)  # a new file: nothing is to be keyed anew
+        embedding.settle_in()
     _write_down(engine)
-    space, embedding = engine.models.space, engine.embedding
-    if space is None and held[NAME] is not None:
+    if space is None and held is not None:
         embedding.note(DUE, "1")  # what is stored from now on lacks a vector
     if rebuild:
         engine.rebuild()
-    elif space is not None and (held[NAME] != space or _meta(store, DUE)):
-        embedding.queue()
-    elif held["preset"] not in (None, _facts(engine)["preset"]):
-        _queue_again(engine)
+    else:
+        if space is not None and (_meta(store, DUE) or _meta(store, FORMER)):
+            embedding.queue()
+        if preset not in (None, _facts(engine)["preset"]):
+            _queue_again(engine)
     embedding.queue_slow()
 
 

@@ -143,11 +143,16 @@ class Memory:
         with another process killed in it, the rest waits in the queue for the next `consolidate`,
         `reembed` or opening. With `wait=False` a thread does it, which `close` ends.
 
+        Another process that has the file open keeps its embedder until it opens the file again;
+        what it stores till then is queued to be keyed by the new one.
+
         `progress` is called with (records done, records in all). The report counts `keyed`, or
         `queued` without waiting. What a preset derived by the old vectors stays as it is; `rebuild`
         derives it anew.
         """
         engine = self._engine.ready()
+        if embedder is None:
+            raise InvalidInput("words alone is how a file is opened: embedder=None")
         engine.change(None, embedder)
         total = engine.embedding.queue()
         if wait:

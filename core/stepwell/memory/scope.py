@@ -100,9 +100,13 @@ class Scope:
                 raise UnknownRecord("this scope holds no record of that id")
             if record.text == checked:
                 return record
-            keys, _ = engine.searcher.keys_of(record.model_copy(update={"text": checked}), view)
+            fresh = record.model_copy(update={"text": checked})
+            keys, failed = engine.searcher.keys_of(fresh, view)
+            ref = view.reader.find(row, [record.id])[record.id]
         op = Revise(id=record.id, text=checked, keys=tuple(keys), expects=record.version)
-        engine.committer.apply(row, [op], strict=True)
+        # Words are found at once; what a plugin failed to make is made later.
+        then = None if failed is None else lambda w, _: w.enqueue(row, "keys", ref, ref)
+        engine.committer.apply(row, [op], strict=True, then=then)
         revised = self.get(record.id)
         if revised is None:
             raise UnknownRecord("the record was forgotten meanwhile")
@@ -288,8 +292,7 @@ class Scope:
     def consolidate(self, budget: float | None = None) -> Report:
         """Work on what is queued now, for at most `budget` seconds; what was made, what failed."""
         engine = self._engine.ready()
-        usage = engine.take_usage(self.path)
-        return engine.consolidator.consolidate(self.path, seconds_of(budget, "budget"), usage)
+        return engine.consolidate(self.path, seconds_of(budget, "budget"))
 
     def rebuild(self) -> Report:
         """Drop everything derived and make it again from the turns."""

@@ -59,8 +59,13 @@ class Task:
                 session=self.session, origin=Origin.USER, stored_at=goal.stored_at,
                 payload={"team": self.team} if self.team else {},
             )  # fmt: skip
-            keys, _ = self._engine.searcher.keys_of(record, view)
-        op = Add(record=record, keys=tuple(keys), sources=(goal.id,), who="task")
+            keys, failed = self._engine.searcher.keys_of(record, view)
+        op = Add(
+            record=record,
+            keys=tuple(keys if failed is None else ()),
+            sources=(goal.id,),
+            who="task",
+        )
         self._record = self._engine.committer.apply(row, [op], strict=True).ids[0]
         return self
 

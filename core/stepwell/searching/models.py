@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,39 +18,54 @@ def space_of(embedder: Embedder | None) -> str | None:
 
 
 class GuardedModels:
-    """An embedder and a language model, checked. Texts announced together are embedded together."""
+    """An embedder and a language model, checked. Texts announced together are embedded together.
 
-    def __init__(self, embedder: Embedder | None, language_model: LanguageModel | None) -> None:
-        self._embedder = embedder
-        self._former: Embedder | None = None
+    A Memory has one, whose embedder may change at any moment. Every view works with a copy of its
+    own (`pinned`): what it calls a space and what makes its vectors are always of one embedder.
+    """
+
+    def __init__(
+        self, embedder: Embedder | None, language_model: LanguageModel | None,
+        former: Sequence[Embedder] = (),
+    ) -> None:  # fmt: skip
         self._language_model = language_model
-        self._batch = threading.local()
+        self.use(embedder, former)
+        self._waiting: list[str] = []
+        self._ready: dict[str, FloatArray] = {}
 
-    def use(self, embedder: Embedder | None, former: Embedder | None = None) -> None:
-        """Go on with another embedder. `former` answers for what has no vector of it yet."""
-        self._embedder = embedder
-        self._former = None if space_of(former) == space_of(embedder) else former
+    def use(self, embedder: Embedder | None, former: Sequence[Embedder] = ()) -> None:
+        """Go on with another embedder. `former` ones answer for what has no vector of it yet."""
+        left = {space_of(each): each for each in former}
+        left.pop(space_of(embedder), None)
+        self._held = (embedder, tuple(left.values()))  # one assignment: nobody sees it half done
+
+    def pinned(self) -> GuardedModels:
+        """These models as they are now, for one piece of work."""
+        embedder, former = self._held
+        return GuardedModels(embedder, self._language_model, former)
 
     @property
-    def former(self) -> Embedder | None:
-        """The embedder before this one, as long as vectors of it are left."""
-        return self._former
+    def former(self) -> tuple[Embedder, ...]:
+        """The embedders before this one of which vectors may be left."""
+        return self._held[1]
 
     @property
     def spaces(self) -> tuple[str, ...]:
-        """The embedder's space, and the former's."""
-        both = (space_of(self._embedder), space_of(self._former))
-        return tuple(space for space in both if space is not None)
+        """The embedder's space, and those of the former ones."""
+        embedder, former = self._held
+        every = (space_of(each) for each in (embedder, *former))
+        return tuple(space for space in every if space is not None)
 
     def vector(self, space: str, query: str) -> FloatArray:
         """A question's normalised vector in one of `spaces`. Raises as `embed`."""
-        embedder = self._embedder if space == self.space else self._former
-        made: FloatArray = _vectors(embedder, [query], query=True)[0]
+        embedder, former = self._held
+        fitting = [each for each in (embedder, *former) if space_of(each) == space]
+        made: FloatArray = _vectors(fitting[0] if fitting else None, [query], query=True)[0]
         return made
 
     @property
     def embedder(self) -> Embedder | None:
-        return self._embedder
+        return self._held[0]
 
     @property
     def language_model(self) -> LanguageModel | None:
@@ -60,32 +74,28 @@ class GuardedModels:
     @property
     def space(self) -> str | None:
         """The name of the vector space, or None without an embedder."""
-        return space_of(self._embedder)
+        return space_of(self._held[0])
 
     def announce(self, texts: Sequence[str]) -> None:
         """These texts will be asked for one by one; the first asking embeds a batch of them."""
-        self._batch.waiting = list(dict.fromkeys(texts))
-        self._batch.ready = {}
+        self._waiting, self._ready = list(dict.fromkeys(texts)), {}
 
     def embed(self, text: str, *, query: bool = False) -> FloatArray:
         """One normalised vector. Raises BadVectors, or whatever the embedder raises."""
-        if query:
-            asked: FloatArray = _vectors(self._embedder, [text], query=True)[0]
-            return asked
-        ready: dict[str, FloatArray] = getattr(self._batch, "ready", {})
-        if text not in ready:
-            waiting: list[str] = getattr(self._batch, "waiting", [])
-            if text in waiting[:_MANY]:
-                batch, self._batch.waiting = waiting[:_MANY], waiting[_MANY:]
-            else:
-                batch = [text]
-            ready.update(zip(batch, _vectors(self._embedder, batch, query=False), strict=True))
-            self._batch.ready = ready
-        return ready[text]
+        made: FloatArray | None = None if query else self._ready.get(text)
+        if made is None and not query and text in self._waiting[:_MANY]:
+            # If the batch fails, its other texts are asked for alone.
+            batch, self._waiting = self._waiting[:_MANY], self._waiting[_MANY:]
+            vectors = _vectors(self.embedder, batch, query=False)
+            self._ready.update(zip(batch, vectors, strict=True))
+            made = self._ready[text]
+        if made is None:
+            made = _vectors(self.embedder, [text], query=query)[0]
+        return made
 
     def done(self) -> None:
         """Forget what was announced."""
-        self._batch.waiting, self._batch.ready = [], {}
+        self._waiting, self._ready = [], {}
 
 
 def _vectors(embedder: Embedder | None, texts: Sequence[str], *, query: bool) -> FloatArray:

@@ -72,7 +72,7 @@ class ScopeView:
         self.scope = path
         self.now = now
         self.told = told
-        self.models = models
+        self.models = models.pinned()
         self.moment = moment
         self.min_trust = min_trust
         self._store = store

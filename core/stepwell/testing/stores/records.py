@@ -259,6 +259,24 @@ class Records(Base):
             assert [row[1] for row in reader.keys(alice, *VECTORS)] == [a]
             assert reader.spaces(alice) == [(*VECTORS, 1)]
 
+    def test_records_that_lack_keys_are_told(self, store: Store, alice: ScopeRow) -> None:
+        """Ascending, whatever their status; of one channel and space, and of one scope alone."""
+        a, b, c = append(
+            store, alice, turn(alice, "a", keys=(words_key(), vector_key())),
+            turn(alice, "b", keys=(words_key(),)), turn(alice, "c", keys=()),
+        )  # fmt: skip
+        bob = scope_in(store, "acme", "bob")
+        append(store, bob, turn(bob, "d", keys=()))
+        with store.writing(NOW) as writer:
+            writer.set_state(alice, b, status=Status.HIDDEN)
+            assert writer.keyless(alice, *VECTORS) == [b, c]
+            assert writer.keyless(alice, *WORDS) == [c]
+            assert writer.keyless(alice, "vectors", "another/3") == [a, b, c]
+            writer.blank_keys(alice, a, *VECTORS)
+            writer.add_keys(alice, b, [vector_key()])
+        with store.reading() as reader:
+            assert reader.keyless(alice, *VECTORS) == [a, c]
+
     def test_new_keys_never_take_the_number_of_old_ones(
         self, store: Store, alice: ScopeRow
     ) -> None:
