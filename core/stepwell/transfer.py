@@ -68,8 +68,7 @@ class Rebuilder:
     def _rekey(self, row: ScopeRow, refs: list[int]) -> None:
         with self._searcher.view(row.path) as view:
             records = view.load(refs)
-            if view.models.embedder is not None:
-                view.models.announce([record.spoken for _, record in records])
+            view.models.announce(record for _, record in records)
             made = [(ref, *self._searcher.keys_of(record, view)) for ref, record in records]
             view.models.done()
         versions = {ref: record.version for ref, record in records}

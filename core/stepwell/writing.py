@@ -132,8 +132,7 @@ class Writer:
                     turn_id = "t_" + keyed(row.secret, "given", stamp, str(self._count)).hex()
                 made.append((draft, _record(row, turn, turn_id, draft.at, now), turn_id))
             models = view.models
-            if models.embedder is not None:
-                models.announce([record.spoken for _, record, _ in made])
+            models.announce(record for _, record, _ in made)
             for draft, record, turn_id in made:
                 keys, draft.failed = self._searcher.keys_of(record, view)
                 sent = draft.sent

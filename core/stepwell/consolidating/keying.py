@@ -48,8 +48,7 @@ class Keyer:
     def missing(self, view: ScopeView, records: Sequence[Record]) -> list[Op]:
         """Keys that `remember` could not make, or that another embedder made. PluginFailed."""
         models = view.models
-        if models.embedder is not None:
-            models.announce([record.spoken for record in records])
+        models.announce(records)
         ops: list[Op] = []
         for record in records:
             keys, failed = self._searcher.keys_of(record, view)

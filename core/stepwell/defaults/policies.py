@@ -12,7 +12,7 @@ from stepwell.defaults.ranking import WEIGHTS, Ranker
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import scoring
 from stepwell.mechanisms.packing import pack_flat
-from stepwell.mechanisms.passages import passages
+from stepwell.mechanisms.passages import passages, pieces
 from stepwell.mechanisms.words import terms
 from stepwell.models import Hit, Key, Record
 
@@ -62,14 +62,10 @@ class VectorKeys:
         if space is None or not isinstance(record_or_query, Record):
             return None
         record = record_or_query
-        spans = passages(record.text)
-        if len(spans) == 1:
-            vector = view.models.embed(record.spoken)
-            return [Key(channel="vectors", space=space, body=vector.astype("<f4").tobytes())]
         return [
-            Key(channel="vectors", space=space, span=(first, last),
-                body=view.models.embed(record.text[first:last]).astype("<f4").tobytes())
-            for first, last in spans
+            Key(channel="vectors", space=space, span=span,
+                body=view.models.embed(text).astype("<f4").tobytes())
+            for span, text in pieces(record.text, record.spoken)
         ]  # fmt: skip
 
 

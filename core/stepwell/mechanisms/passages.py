@@ -65,3 +65,12 @@ def _first_from(starts: list[int], end: int, low: int) -> int:
     while low < len(starts) and starts[low] < end:
         low += 1
     return low
+
+
+def pieces(text: str, spoken: str) -> list[tuple[tuple[int, int] | None, str]]:
+    """What a text is embedded as, with the span of each piece: its passages, if it has several.
+
+    Else it is one piece without a span, `spoken`: the text with what belongs to it, as captions.
+    """
+    spans = passages(text)
+    return [(None, spoken)] if len(spans) == 1 else [(span, text[slice(*span)]) for span in spans]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from stepwell.contracts import Embedder, FloatArray, LanguageModel
 from stepwell.errors import BadVectors
+from stepwell.mechanisms.passages import pieces
+from stepwell.models import Record
 
 _MANY = 256
 
@@ -76,9 +78,11 @@ class GuardedModels:
         """The name of the vector space, or None without an embedder."""
         return space_of(self._held[0])
 
-    def announce(self, texts: Sequence[str]) -> None:
-        """These texts will be asked for one by one; the first asking embeds a batch of them."""
-        self._waiting, self._ready = list(dict.fromkeys(texts)), {}
+    def announce(self, records: Iterable[Record]) -> None:
+        """Pieces of these will be asked for one by one; the first asking embeds a batch of them."""
+        if self.embedder is not None:
+            texts = (text for r in records for _, text in pieces(r.text, r.spoken))
+            self._waiting, self._ready = list(dict.fromkeys(texts)), {}
 
     def embed(self, text: str, *, query: bool = False) -> FloatArray:
         """One normalised vector. Raises BadVectors, or whatever the embedder raises."""

@@ -10,7 +10,7 @@ import numpy as np
 
 import stepwell
 from stepwell import Candidates, Embedder, Key, Plan, Record, View, hookimpl
-from stepwell.mechanisms.passages import passages
+from stepwell.mechanisms.passages import pieces
 from stepwell_onnx.embedders import OnnxEmbedder
 from stepwell_onnx.folders import InvalidInput
 from stepwell_onnx.pooling import FloatArray, unit
@@ -51,24 +51,17 @@ class Sentences:
         """Keys of each record in turn. Raises BadVectors."""
         if view.models.space == self._space:
             return None
-        spans = [passages(record.text) for record in records]
         # Captions, action and observation belong to a text that is whole.
-        texts = [
-            record.spoken if len(cut) == 1 else record.text[first:last]
-            for record, cut in zip(records, spans, strict=True)
-            for first, last in cut
-        ]
+        cut = [pieces(record.text, record.spoken) for record in records]
+        texts = [text for each in cut for _, text in each]
         bodies = iter([row.astype("<f4").tobytes() for row in self._vectors(texts, query=False)])
         return [
             [
-                Key(
-                    channel="vectors", space=self._space, body=next(bodies),
-                    span=None if len(cut) == 1 else span,
-                )
-                for span in cut
+                Key(channel="vectors", space=self._space, body=next(bodies), span=span)
+                for span, _ in each
             ]
-            for cut in spans
-        ]  # fmt: skip
+            for each in cut
+        ]
 
     @hookimpl
     def search(self, plan: Plan, view: View) -> Candidates | None:
