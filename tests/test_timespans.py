@@ -132,3 +132,47 @@ def test_within_tells_what_was_said_in_the_times_named():
     assert within(said, day, [(5, 1)]).tolist() == [1, 0, 1, 0]
     assert within(said, []).tolist() == [0, 0, 0, 0]
     assert within(said[:0], day, [(5, None)]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("query", "begin", "end"),
+    [
+        ("What did we do the weekend before last?", "2023-06-03", "2023-06-05"),
+        ("and two weekends ago?", "2023-06-03", "2023-06-05"),
+        ("Where were you over the weekend?", "2023-06-10", "2023-06-12"),
+        ("What did he say the week before last?", "2023-05-29", "2023-06-05"),
+        ("Where did they swim last summer?", "2022-06-01", "2022-09-01"),
+        ("What was planted this spring?", "2023-03-01", "2023-06-01"),
+        ("Who moved in autumn 2021?", "2021-09-01", "2021-12-01"),
+        ("the winter of 2022", "2022-12-01", "2023-03-01"),
+        ("What did we sell in Q4 2022?", "2022-10-01", "2023-01-01"),
+        ("Who came last Christmas?", "2022-12-24", "2022-12-27"),
+        ("What is planned for tomorrow?", "2023-06-15", "2023-06-16"),
+        ("What is due next month?", "2023-07-01", "2023-08-01"),
+        ("Was habe ich gestern gesagt?", "2023-06-13", "2023-06-14"),
+        ("Wo waren wir letzte Woche?", "2023-06-05", "2023-06-12"),
+        ("Was war vor drei Tagen?", "2023-06-11", "2023-06-12"),
+        ("他昨天说了什么？", "2023-06-13", "2023-06-14"),
+        ("上周我们去了哪里？", "2023-06-05", "2023-06-12"),
+        ("三天前发生了什么？", "2023-06-11", "2023-06-12"),
+        ("2023年5月3日她在哪里？", "2023-05-03", "2023-05-04"),
+    ],
+)
+def test_the_forms_that_people_use_are_read(query, begin, end):
+    assert days(query) == [(begin, end)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "What was the second option?", "May I ask who won?", "the fall of the wall",
+        "Who did the spring cleaning?", "What is the next item?", "Is Sun Microsystems gone?",
+        "Who won the summer games?", "in the heat of the moment",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_time_is_none(query):
+    assert days(query) == []
+
+
+def test_a_chinese_day_without_a_year_comes_every_year():
+    assert recurring("5月3日她在哪里？") == [(5, 3)]

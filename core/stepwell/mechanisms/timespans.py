@@ -40,6 +40,7 @@ _YEAR = r"(?P<year>(?:19|20)\d\d)\b"
 _IN = r"\b(?:in|during|of|since|until|till|by|from|around|early|mid|late|last|this|next)[ -]+"
 _COUNT = rf"(?P<count>\d{{1,4}}|{'|'.join(_NUMBERS)})"
 _UNIT = r"(?P<unit>day|week|month|year)"
+_SEASON = r"(?P<season>spring|summer|autumn|fall|winter)"
 
 
 def timespans(query: str, now: datetime | None) -> list[Span]:
@@ -71,7 +72,9 @@ def recurring(query: str) -> list[tuple[int, int | None]]:
                 continue
             dated.append(match.span())
             day = match.groupdict().get("day")
-            found.append((_month(match["month"]), int(day) if day else None))
+            name = match["month"]
+            month = int(name) if name.isdigit() else _month(name)
+            found.append((month, int(day) if day else None))
     return found
 
 
@@ -176,9 +179,18 @@ def _near_day(match: re.Match[str], now: datetime) -> Span:
     return begin, begin + timedelta(days=1)
 
 
+_SHIFTS: Final = {
+    "last": -1, "past": -1, "previous": -1, "this past": -1, "over the": -1, "on the": -1,
+    "next": 1,
+}  # fmt: skip
+
+
 def _near_unit(match: re.Match[str], now: datetime) -> Span:
-    shift = {"last": -1, "past": -1, "previous": -1}.get(match["which"].lower(), 0)
-    unit = match["unit"].lower()
+    which, unit = (
+        (match["which"] or match["when"]).lower(),
+        (match["unit"] or match["span"]).lower(),
+    )
+    shift = _SHIFTS.get(which, 0)
     if unit == "week":
         return _week_span(now, shift)
     if unit == "weekend":
@@ -220,6 +232,90 @@ def _weekday(match: re.Match[str], now: datetime) -> Span:
     return begin, begin + timedelta(days=1)
 
 
+_SEASONS: Final = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+
+
+def _season_span(year: int, name: str, zone: tzinfo | None) -> Span:
+    """Three months; a winter is named by the year that it begins in."""
+    first = _SEASONS[name]
+    return _month_span(year, first, zone)[0], _month_span(year, first + 2, zone)[1]
+
+
+def _season(match: re.Match[str], now: datetime) -> Span:
+    return _season_span(int(match["year"]), match["season"].lower(), now.tzinfo)
+
+
+def _near_season(match: re.Match[str], now: datetime) -> Span:
+    """The latest one that is over; "this" is the one that is, or was last."""
+    name, this = match["season"].lower(), match["which"].lower() == "this"
+    for year in range(now.year, now.year - 3, -1):
+        begin, end = _season_span(year, name, now.tzinfo)
+        if (begin if this else end) <= now:
+            return begin, end
+    raise ValueError("no such season yet")
+
+
+def _before_last(match: re.Match[str], now: datetime) -> Span:
+    begin = _week_span(now, -2)[0]
+    if match["unit"].lower() == "week":
+        return begin, begin + timedelta(days=7)
+    return _weekend(now, -2)
+
+
+def _weekends_ago(match: re.Match[str], now: datetime) -> Span:
+    text = match["count"].lower()
+    return _weekend(now, -(int(text) if text.isdigit() else _NUMBERS[text]))
+
+
+def _weekend(now: datetime, shift: int) -> Span:
+    """Saturday and Sunday of the week that lies `shift` weeks after now."""
+    begin = _week_span(now, shift)[0] + timedelta(days=5)
+    return begin, begin + timedelta(days=2)
+
+
+def _quarter(match: re.Match[str], now: datetime) -> Span:
+    year, first = int(match["year"]), 3 * int(match["quarter"]) - 2
+    return _month_span(year, first, now.tzinfo)[0], _month_span(year, first + 2, now.tzinfo)[1]
+
+
+def _christmas(match: re.Match[str], now: datetime) -> Span:
+    """The three days of the year that is named, else the latest."""
+    year = int(match["year"]) if match["year"] else now.year - (now.month < 12)
+    begin = datetime(year, 12, 24, tzinfo=now.tzinfo)
+    return begin, begin + timedelta(days=3)
+
+
+def _day_word(match: re.Match[str], now: datetime) -> Span:
+    begin = _midnight(now) + timedelta(days=_DAY_WORDS[match[0].lower()])
+    return begin, begin + timedelta(days=1)
+
+
+def _unit_word(match: re.Match[str], now: datetime) -> Span:
+    if match["unit"].lower() in ("woche", "周", "週", "星期", "礼拜"):
+        return _week_span(now, -1)
+    return _month_span(now.year, now.month - 1, now.tzinfo)
+
+
+def _counted(match: re.Match[str], now: datetime) -> Span:
+    """So many days ago, or weeks: the day itself, or the week around it."""
+    text = match["count"].lower()
+    count = int(text) if text.isdigit() else _COUNTS[text]
+    days = 1 if match["unit"].lower() in ("tag", "tagen", "天") else 7
+    middle = _midnight(now) - timedelta(days=days * count)
+    around = timedelta(days=0 if days == 1 else 3)
+    return middle - around, middle + around + timedelta(days=1)
+
+
+_DAY_WORDS: Final = {
+    "gestern": -1, "vorgestern": -2, "heute": 0, "昨天": -1, "前天": -2, "今天": 0, "昨晚": -1,
+    "tomorrow": 1, "明天": 1,
+}  # fmt: skip
+_COUNTS: Final = {
+    "einem": 1, "einer": 1, "zwei": 2, "drei": 3, "vier": 4, "fünf": 5, "sechs": 6,
+    "一": 1, "两": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7,
+}  # fmt: skip
+
+
 def _form(pattern: str, read: Reader) -> tuple[re.Pattern[str], Reader]:
     return re.compile(pattern, re.IGNORECASE), read
 
@@ -235,7 +331,16 @@ _ABSOLUTE: Final = (
     _form(rf"\b{_MONTH} {_DAY},? {_YEAR}", _dated),
     _form(rf"\b{_MONTH},?(?: of)? {_YEAR}", _in_month),
     _form(r"(?<![\d-])(?P<year>(?:19|20)\d\d)-(?P<month>0[1-9]|1[0-2])(?![\d-])", _in_month),
+    _form(
+        r"(?P<year>(?:19|20)\d\d)年(?P<month>1[0-2]|0?[1-9])月(?P<day>[12]\d|3[01]|0?[1-9])[日号]",
+        _dated,
+    ),
+    _form(r"(?P<year>(?:19|20)\d\d)年(?P<month>1[0-2]|0?[1-9])月", _in_month),
+    _form(rf"\b{_SEASON},?(?: of)? {_YEAR}", _season),
+    _form(rf"\bQ(?P<quarter>[1-4]),?(?: of)? {_YEAR}", _quarter),
+    _form(rf"\bchristmas(?: of)? {_YEAR}", _christmas),
     _form(rf"(?<![\d.,:/$€£#-]){_YEAR}(?![.,:/-]?\d|%)", _in_year),
+    _form(r"(?P<year>(?:19|20)\d\d)年", _in_year),
 )
 _RELATIVE: Final = (
     _form(
@@ -244,12 +349,30 @@ _RELATIVE: Final = (
         _near_day,
     ),
     _form(rf"\b{_COUNT}(?: of)? {_UNIT}s? ago\b", _ago),
+    _form(rf"\b{_COUNT}(?: of)? weekends? ago\b", _weekends_ago),
+    _form(r"\b(?P<unit>weekend|week) before last\b", _before_last),
+    _form(rf"\b(?P<which>this|last|past|previous) {_SEASON}\b", _near_season),
+    _form(r"\b(?:last|at|over|during|this|since) christmas(?P<year>)\b", _christmas),
+    _form(r"\b(?:gestern|vorgestern|heute|tomorrow)\b|昨天|前天|今天|昨晚|明天", _day_word),
+    _form(r"\bletzte[rn]? (?P<unit>woche|monat)\b", _unit_word),
+    _form(r"上(?:一)?个?(?P<unit>周|週|星期|礼拜|月)", _unit_word),
+    _form(
+        r"\bvor (?P<count>\d{1,3}|einem|einer|zwei|drei|vier|fünf|sechs) "
+        r"(?P<unit>tag|tagen|woche|wochen)\b",
+        _counted,
+    ),
+    _form(r"(?P<count>\d{1,3}|[一两二三四五六七])(?P<unit>天|周|星期|个星期)前", _counted),
     _form(rf"\b(?:last|past|previous) {_COUNT} {_UNIT}s?\b", _past),
-    _form(r"\b(?P<which>this|last|past|previous) (?P<unit>weekend|week|month|year)\b", _near_unit),
+    _form(
+        r"\b(?P<which>this past|this|last|past|previous|next|over the|on the) (?P<unit>weekend)\b"
+        r"|\b(?P<when>this|last|past|previous|next) (?P<span>week|month|year)\b",
+        _near_unit,
+    ),
     _form(rf"\b(?:last|on|this past|past) (?P<weekday>{'|'.join(_DAYS)})\b", _weekday),
 )
 _RECURRING: Final = (
     re.compile(rf"\b{_DAY}(?: of)? {_MONTH}", re.IGNORECASE),
+    re.compile(r"(?<!年)(?P<month>1[0-2]|[1-9])月(?P<day>[12]\d|3[01]|[1-9])[日号]"),
     re.compile(rf"\b{_MONTH} {_DAY}", re.IGNORECASE),
     re.compile(_IN + rf"{_MONTH}(?! (?:be|have|not|i|we|he|she|they|you|it)\b)", re.IGNORECASE),
     # Elsewhere a month is known by its capital, and "May" and "March" are too often something else.
