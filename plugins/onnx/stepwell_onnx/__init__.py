@@ -10,7 +10,6 @@ The plugin itself opens embedders by name: `Memory.open(path, embedder="onnx:FOL
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Final
 
 from stepwell import Embedder, hookimpl
@@ -31,11 +30,11 @@ _SPACE = re.compile(r"[\w.-]+@[0-9a-f]{12}", re.ASCII)
 def open_embedder(name: str) -> Embedder | None:
     """The embedder in the folder that a name such as "onnx:models/bge-small" tells.
 
-    None for a name of another form, for a folder that is not there, and for the name of a vector
-    space ("onnx:bge-small@0f1e2d3c4b5a"): files hold no path, so it does not say where the model
-    lies. Raises InvalidInput for a folder that holds no usable model.
+    None for a name of another form, and for the name of a vector space
+    ("onnx:bge-small@0f1e2d3c4b5a"): files hold no path, so it does not say where the model lies.
+    Raises InvalidInput for a folder that is not there, or holds no usable model.
     """
     place = name.removeprefix(_SCHEME)
-    if place == name or _SPACE.fullmatch(place) or not Path(place).expanduser().is_dir():
+    if place == name or _SPACE.fullmatch(place):
         return None
     return OnnxEmbedder(place)
