@@ -370,7 +370,7 @@ def test_names_of_others_open_nothing(tiny: Path):
         assert stepwell_onnx.open_embedder(name) is None
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
+def test_opening_by_name_says_that_a_folder_is_not_there(tmp_path: Path):
     with pytest.raises(InvalidInput, match="nowhere: there is no such folder"):
         Memory.open(":memory:", embedder=f"onnx:{tmp_path}/nowhere")
 
