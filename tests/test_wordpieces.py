@@ -26,7 +26,7 @@ OURS = WordPieces(VOCABULARY)
 
 texts = st.text(
     st.sampled_from(LETTERS + LETTERS.upper() + string.punctuation + " \t\n\r\u00a0\u3000。，—’…🎉")
-    | st.sampled_from("áàâäçñüöÅḈ̈İıﬁ\x00\x07\u200b\u200d\ufffdنמהதிखि"),
+    | st.sampled_from("áàâäçñüöÅḈ̈İıﬁσςΣΟ\x00\x07\u200b\u200d\ufffdنמהதிखि"),
     max_size=60,
 )
 
@@ -44,8 +44,29 @@ THEIRS = theirs()
 @given(texts)
 @settings(max_examples=400)
 def test_the_pieces_are_those_of_the_usual_library(text):
-    expected = [n for n in THEIRS.encode(text, add_special_tokens=False).ids if n]
-    assert OURS.numbers(text) == expected
+    assert OURS.numbers(text) == expected(text)
+
+
+def expected(text: str) -> list[int]:
+    return [n for n in THEIRS.encode(text, add_special_tokens=False).ids if n]
+
+
+@pytest.mark.parametrize("c", [chr(n) for n in range(128)])
+def test_a_plain_text_is_read_as_any_other(c):
+    text = f"a{c}b"
+    assert OURS.numbers(text) == expected(text)
+    assert OURS.numbers(f"{text} é") == expected(f"{text} é")
+
+
+def test_a_sigma_is_the_same_at_the_end_of_a_word():
+    made = WordPieces(["σ", "##σ", "##ς"])
+    assert made.numbers("ΣΣ σσ σς") == [0, 1, 0, 1, 0, 2]
+
+
+def test_blobs_are_not_kept():
+    made = WordPieces(VOCABULARY)
+    assert made.numbers("z" * (LONGEST + 1) + " the") == OURS.numbers("the")
+    assert list(made._known) == ["the"]
 
 
 @given(texts, texts)

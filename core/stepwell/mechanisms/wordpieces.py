@@ -26,7 +26,8 @@ _IDEOGRAPH = (
 # ASCII text, by far the most, is cut by one expression: runs of letters and digits, and each other
 # visible character by itself.
 _PLAIN: Final = re.compile(r"[a-z0-9]+|[!-/:-@\[-`{-~]")
-_ACCENTS: Final = re.compile("[\u0300-\u036f]+")
+# Control characters are not read, as in all other text: they part no word.
+_CONTROLS: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 _ALONE: Final = re.compile(f"([{_IDEOGRAPH}])")
 
 _ALL: Final[WeakSet[WordPieces]] = WeakSet()
@@ -37,6 +38,7 @@ class WordPieces:
 
     def __init__(self, pieces: Iterable[str]) -> None:
         self._numbers = {piece: number for number, piece in enumerate(pieces)}
+        self._longest = max(map(len, self._numbers), default=0)
         self._known: dict[str, tuple[int, ...]] = {}
         _ALL.add(self)
 
@@ -50,9 +52,12 @@ class WordPieces:
         for word in _words(text):
             pieces = known.get(word)
             if pieces is None:
-                if len(known) >= CACHED:
-                    known.clear()
-                pieces = known[word] = self._cut(word)
+                pieces = self._cut(word)
+                # A blob is not kept: it may be as long as the text.
+                if len(word) <= LONGEST:
+                    if len(known) >= CACHED:
+                        known.clear()
+                    known[word] = pieces
             found += pieces
         return found
 
@@ -65,7 +70,7 @@ class WordPieces:
             return ()
         numbers, start, mark = [], 0, ""
         while start < len(word):
-            for end in range(len(word), start, -1):
+            for end in range(min(len(word), start + self._longest), start, -1):
                 number = self._numbers.get(mark + word[start:end])
                 if number is not None:
                     break
@@ -84,12 +89,13 @@ def forget_pieces() -> None:
 
 def _words(text: str) -> list[str]:
     if text.isascii():
-        return _PLAIN.findall(text.lower())
+        return _PLAIN.findall(text.translate(_CONTROLS).lower())
     clean = "".join(map(_CLEAN.__getitem__, text))
+    # Letter by letter: Python alone writes a sigma that ends a word in another way.
     folded = "".join(
         c for c in unicodedata.normalize("NFD", _ALONE.sub(r" \1 ", clean))
         if unicodedata.category(c) != "Mn"
-    ).lower()  # fmt: skip
+    ).replace("Σ", "σ").lower()  # fmt: skip
     return [word for run in folded.split() for word in _split(run)]
 
 
