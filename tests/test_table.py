@@ -40,6 +40,29 @@ def test_many_texts_are_worked_on_in_portions(monkeypatch):
     np.testing.assert_allclose(TABLE.embed(some), expected, atol=1e-5)
 
 
+class Watched:
+    """Rows that note how many of them are taken at once."""
+
+    def __init__(self, rows):
+        self.rows, self.taken = rows, []
+
+    def __getitem__(self, some):
+        self.taken.append(len(some))
+        return self.rows[some]
+
+
+def test_one_long_text_is_worked_on_in_portions(monkeypatch):
+    some = [" ".join(f"the ferry {i}" for i in range(200)), "tea"]
+    expected = TABLE.embed(some)
+    made = Table()
+    pieces, rows, scales = made._parts()
+    watched = Watched(rows)
+    made._read = pieces, watched, scales
+    monkeypatch.setattr(table, "_ROWS", 16)
+    np.testing.assert_allclose(made.embed(some), expected, atol=1e-6)
+    assert 0 < max(watched.taken) <= 16
+
+
 def test_a_text_without_a_known_piece_is_zeros():
     assert not TABLE.embed(["", "\U0001f9ff", " \n "]).any()
 

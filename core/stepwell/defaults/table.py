@@ -21,7 +21,7 @@ from stepwell.mechanisms.wordpieces import WordPieces
 #: Another table needs another name: vectors of two tables never meet.
 NAME = "stepwell-table-1"
 DIM = 256
-#: Rows that are summed up at once: 32 MB.
+#: Rows that are summed up at once, also of one long text: 32 MB.
 _ROWS = 1 << 15
 
 
@@ -46,7 +46,10 @@ class Table:
             while end < len(texts) and held + len(numbers[end]) <= _ROWS:
                 held += len(numbers[end])
                 end += 1
-            _means(made[begin:end], numbers[begin:end], rows, scales)
+            if held > _ROWS:
+                made[begin] = _mean(numbers[begin], rows, scales)
+            else:
+                _means(made[begin:end], numbers[begin:end], rows, scales)
             begin = end
         return made
 
@@ -59,6 +62,17 @@ class Table:
                 scales = np.load(BytesIO((folder / "scales.npy").read_bytes()), allow_pickle=False)
                 self._read = WordPieces(words), rows, scales.astype(np.float32)
             return self._read
+
+
+def _mean(
+    numbers: Sequence[int], rows: npt.NDArray[np.int8], scales: FloatArray
+) -> npt.NDArray[np.float64]:
+    """The mean of more rows than are summed up at once."""
+    total = np.zeros(DIM, np.float64)
+    for begin in range(0, len(numbers), _ROWS):
+        some = np.array(numbers[begin : begin + _ROWS], np.int64)
+        total += (rows[some] * scales[some, None]).sum(axis=0)
+    return total / len(numbers)
 
 
 def _means(
