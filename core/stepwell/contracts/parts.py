@@ -67,7 +67,11 @@ class IndexSpec:
 
 @runtime_checkable
 class Index(Protocol):
-    """A cache over keys of one scope, in memory only. Calls are serialised by core."""
+    """A cache over keys of one scope, in memory only. Calls are serialised by core.
+
+    One over vectors may also have `scores(body)`: every id, in any order, with its raw score. It is
+    then asked in place of `search`, which tells a question the nearest only.
+    """
 
     def add(self, ids: IntArray, bodies: Sequence[npt.NDArray[Any]]) -> None:
         """Take in keys under new ids. `bodies` are vectors, or arrays of terms."""

@@ -49,7 +49,7 @@ class VectorIndex:
         query = np.ascontiguousarray(np.asarray(body, np.float32).reshape(1, -1))
         scores, ids = self._index.search(query, wanted)
         scores, ids = scores[0], ids[0]
-        if wanted < size and (scores == scores[-1]).sum() >= 1:
+        if wanted < size:
             # Ties at the edge: all of them compete, so that the ids decide and not FAISS's order.
             _, more_scores, more_ids = self._index.range_search(
                 query, float(np.nextafter(scores[-1], -np.inf, dtype=np.float32))
@@ -68,7 +68,7 @@ class VectorIndex:
         rows = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * self._dim)
         ids = faiss.vector_to_array(self._index.id_map)
         product = rows.reshape(-1, self._dim) @ np.asarray(body, np.float32)
-        return ids.astype(np.int64), product.astype(np.float32)
+        return ids.astype(np.int64), product
 
     def __len__(self) -> int:
         return len(self._ids)

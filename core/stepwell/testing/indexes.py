@@ -121,6 +121,27 @@ class IndexContract:
                 np.testing.assert_allclose(scores, told, atol=1e-5)
                 np.testing.assert_allclose(scores, -np.sort(-exact)[: len(found)], atol=1e-5)
 
+    def test_all_scores_are_those_of_the_search(self) -> None:
+        """Of an index that has `scores`: every id once, whatever was added and removed."""
+        if not hasattr(self.open(DIM), "scores"):
+            return
+
+        def check(held: dict[int, list[int]], gone: list[int], body: list[int]) -> None:
+            index: Any = self.open(DIM)
+            asked = vectors_of([body])[0]
+            index.add(ids_of(*held), vectors_of(list(held.values())))
+            index.remove(ids_of(*gone))
+            ids, scores = index.scores(asked)
+            assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
+            assert len(ids) == len(scores) == len(index)
+            found, told = index.search(asked, HUGE)
+            order = np.lexsort((ids, -scores))
+            assert ids[order].tolist() == found.tolist()
+            assert scores[order].tolist() == told.tolist()
+
+        held = st.dictionaries(_IDS, _VECTORS, max_size=8)
+        for_all(check, held, st.lists(_IDS, max_size=8), _VECTORS, examples=100)
+
     def test_ties_are_decided_by_the_id(self) -> None:
         """Of many equals those with the lowest ids come, in order, whatever the limit."""
         random = np.random.default_rng(7)
