@@ -132,7 +132,7 @@ def spread_places(fused: Fused, k: int, spread: float) -> IntArray:
         best = int(np.argmax(left))
         taken.append(best)
         near = (session == session[best]) & (np.abs(places - places[best]) <= _BESIDE)
-        left[near] *= 1 - spread
+        left[near] *= 1 - min(spread, 1.0)
         left[taken] = -1.0
     rest = [i for i in range(len(places)) if i not in set(taken)][: k - len(taken)]
     return np.asarray(places[[*taken, *rest]])

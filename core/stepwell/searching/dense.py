@@ -59,7 +59,7 @@ class Dense:
             raise BadVectors(f"a vector of shape {vector.shape} in a space of {self.dim}")
         every = getattr(self.index, "scores", None)
         ids, scores = every(vector) if every else self.index.search(vector, MAX_VECTORS)
-        cosines = np.full(len(self), scores.min(initial=1.0), np.float32)
+        cosines = np.full(len(self), scores.min() if len(scores) else 0, np.float32)
         cosines[np.searchsorted(self.units["kid"], ids)] = scores
         return cosines
 
