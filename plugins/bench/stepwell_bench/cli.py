@@ -125,6 +125,8 @@ def run(
     """Ask labelled questions, of Stepwell and of plain rankers alike."""
     files = find(data or [OWN], sets)
     ours, notes = _ours(presets, embedders, plugins)
+    if ablate and presets != ["default"]:
+        raise click.UsageError("--ablate is about the default preset alone")
     ours += ablated(ours[0]) if ablate else []
     systems = [*ours, *(baselines([one.embedder for one in ours]) if plain else [])]
     document = _document("run", ours, notes, seed, f"--presets={','.join(presets)}",
