@@ -30,6 +30,19 @@ INTERRUPTED: Final = 130
 _PATH: Final = click.Path(path_type=Path)
 
 
+class _Output(click.Path):
+    """A file to write, in a folder that is there: told before anything is measured."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path = Path(super().convert(value, param, ctx))
+        if not path.parent.is_dir():
+            self.fail(f"{path.parent}: there is no such folder", param, ctx)
+        return path
+
+
+_OUTPUT: Final = _Output(path_type=Path, dir_okay=False)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     try:
@@ -69,8 +82,8 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-_JSON = click.option("--json", "json_to", type=_PATH, help="Write all figures to this file.")
-_HTML = click.option("--html", "html_to", type=_PATH, help="Write the report to this file.")
+_JSON = click.option("--json", "json_to", type=_OUTPUT, help="Write all figures to this file.")
+_HTML = click.option("--html", "html_to", type=_OUTPUT, help="Write the report to this file.")
 _SEED = click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
 _QUIET = click.option("--quiet", is_flag=True, help="No progress bar.")
 _OUT = _options(_JSON, _HTML)
@@ -114,7 +127,7 @@ def cli() -> None:
 @click.option("--baselines/--no-baselines", "plain", default=True, help="BM25 and the like too.")
 @click.option("--ablate", is_flag=True, help="The default preset without each channel too.")
 @click.option("--speed", "with_speed", is_flag=True, help="Figures of speed too.")
-@click.option("--results", type=_PATH, help="Write figures to publish: none of single questions.")
+@click.option("--results", type=_OUTPUT, help="Write figures to publish: none of single questions.")
 @_options(_SIZES, _OUT, _SEED, _QUIET)
 def run(
     data: tuple[Path, ...], sets: list[str], presets: list[str], embedders: list[str],
@@ -240,7 +253,7 @@ def compare(
 
 @cli.command("report")
 @click.argument("figures", type=_PATH)
-@click.argument("html", type=_PATH)
+@click.argument("html", type=_OUTPUT)
 def report_command(figures: Path, html: Path) -> int:
     """Make the report of a file of FIGURES."""
     html.write_text(page(read(figures)), encoding="utf-8")

@@ -104,6 +104,8 @@ def test_an_interrupt_leaves_what_is_finished_and_ends_with_130(
         ["run", "--data", "{folder}", "--embedder", "no such embedder"],
         ["run", "--data", "{folder}", "--presets", ","],
         ["run", "--data", "{folder}", "--limit-questions", "0"],
+        ["run", "--limit-questions", "1", "--json", "no such folder/x.json"],
+        ["run", "--ablate", "--presets", "flat"],
         ["speed", "--sizes", "many"],
         ["speed", "--sizes", "0"],
         ["own", "nowhere.db"],
