@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,7 +35,7 @@ class _Output(click.Path):
     """A file to write, in a folder that is there: told before anything is measured."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"{path.parent}: there is no such folder", param, ctx)
         return path
