@@ -265,7 +265,14 @@ class Consolidator:
                 for candidate in _ops(self._plugins.collect("extract", trace=trace, view=view)):
                     settled += self._reconciled(candidate, view)
                 settled += _ops(self._plugins.collect("organize", record=trace, view=view))
+            settled = [self._keyed(op, view) for op in settled]
         self._done(row, settled, batch, counts)
+
+    def _keyed(self, op: Op, view: ScopeView) -> Op:
+        """A new record with its keys: else each of them would be a task of its own."""
+        if not isinstance(op, Add) or op.keys:
+            return op
+        return op.model_copy(update={"keys": self._keyer.whole_keys(op.record, view)})
 
     def _reconciled(self, candidate: Op, view: ScopeView) -> list[Op]:
         near: list[Record] = []
@@ -275,7 +282,7 @@ class Consolidator:
                 found = side.candidates(WORDS, candidate.record.text, 10)
                 near = [r for _, r in view.load([int(side.cache.refs[p]) for p in found.places])]
             fresh = candidate.record
-            if any(r.kind == fresh.kind and r.text == fresh.text for r in near):
+            if any(_again(fresh, r) for r in near):
                 return []  # a trace that grew is read again; what is there already stays as it is
         answer, name = self._plugins.first(
             "reconcile", candidate=candidate, neighbours=tuple(near), view=view
@@ -350,6 +357,15 @@ def heading(members: Sequence[Record]) -> str:
     if days:
         parts.append(f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}")
     return " ".join(parts)
+
+
+def _again(fresh: Record, known: Record) -> bool:
+    """Whether a candidate is there already. What somebody else says, or at another time, is not."""
+    return (
+        (known.kind, known.text, known.actor) == (fresh.kind, fresh.text, fresh.actor)
+        and (fresh.actor is None or known.said_at == fresh.said_at)
+        and all(known.payload.get(name) == value for name, value in fresh.payload.items())
+    )
 
 
 def _ends(answer: object, size: int, name: str | None) -> list[int]:

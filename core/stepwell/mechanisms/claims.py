@@ -7,15 +7,18 @@ their slots alone, never by how alike their words are.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 #: What a claim refers to that names nothing: "actually, it's Friday".
 UNNAMED: Final = "?"
 #: So many of somebody's own claims are looked back at for what a correction means.
 BACK: Final = 6
+#: So many claims of a slot are looked at for what a new one replaces.
+NEAR: Final = 64
 #: How much less sure a claim is about what somebody else has claimed: announced, or merely said.
 _OTHERS_CHANGE, _OTHERS_STATE = 0.75, 0.4
 #: How sure it is where two values have nothing that can be compared, but a change is told of.
@@ -230,25 +233,86 @@ def _is_named(said: str, claim: Claim) -> bool:
     )
 
 
-def resolved(found: Sequence[Claim], before: Sequence[Claim]) -> tuple[Claim, ...]:
-    """A turn's claims, its corrections given the names of what they correct.
+def resolved(
+    found: Sequence[Claim], before: Sequence[Claim]
+) -> tuple[tuple[Claim, Claim | None], ...]:
+    """A turn's claims, each with the one that its name is taken from, if it is a correction.
 
     `before` are earlier claims of the same speaker, oldest first. What corrects nothing of a
     fitting sort is left out.
     """
-    made: list[Claim] = []
+    made: list[tuple[Claim, Claim | None]] = []
     for claim in found:
         if claim.subject != UNNAMED:
-            made.append(claim)
+            made.append((claim, None))
             continue
-        for known in reversed((*before[-BACK:], *made)):
+        for known in reversed((*before[-BACK:], *(one for one, _ in made))):
             fits = (
                 known.attribute == claim.attribute
                 if claim.attribute
                 else kind_of(known.value) == kind_of(claim.value)
             )
             if known.holds and fits:
-                named = replace(claim, subject=known.subject, attribute=known.attribute)
-                made.append(replace(named, exclusive=known.exclusive))
+                slot = {"subject": known.subject, "attribute": known.attribute}
+                made.append((replace(claim, **slot, exclusive=known.exclusive), known))
                 break
     return tuple(made)
+
+
+class _Live:
+    """Claims that nothing has replaced yet, those that say the same together, found by words."""
+
+    def __init__(self) -> None:
+        self._by_slot: dict[Hashable, dict[Claim, None]] = {}
+        self._by_word: dict[Hashable, dict[Claim, None]] = {}
+        self._places: dict[Claim, list[int]] = {}
+
+    def add(self, claim: Claim, place: int) -> None:
+        self._places.setdefault(claim, []).append(place)
+        for index, key in self._keys(claim):
+            index.setdefault(key, {})[claim] = None
+
+    def take(self, claim: Claim) -> list[int]:
+        """The places of a claim, which lives no more."""
+        for index, key in self._keys(claim):
+            del index[key][claim]
+        return self._places.pop(claim)
+
+    def rivals(self, claim: Claim) -> list[Claim]:
+        """What a claim may replace, the latest first, at most `NEAR` for each reason."""
+        found: list[dict[Claim, None]] = []
+        if claim.exclusive or not claim.value:
+            found.append(self._by_slot.get((*claim.slot, True), {}))
+        if claim.holds:
+            found.append(self._by_slot.get((*claim.slot, False), {}))
+        words = [(claim.slot, word) for word in sorted(tokens(claim.value))]
+        words += [(claim.by, word) for word in sorted(tokens(claim.instead))]
+        found += [self._by_word.get(key, {}) for key in words]
+        return list(dict.fromkeys(one for some in found for one in islice(reversed(some), NEAR)))
+
+    def _keys(self, claim: Claim) -> Iterator[tuple[dict[Hashable, dict[Claim, None]], Hashable]]:
+        if claim.exclusive or not claim.holds:
+            yield self._by_slot, (*claim.slot, claim.holds)
+        for word in tokens(claim.value):
+            yield self._by_word, (claim.slot, word)
+            yield self._by_word, (claim.by, word)
+
+
+def successors(claims: Sequence[Claim], least: float = 0.5) -> dict[int, tuple[int, float]]:
+    """Which claim takes the place of which: by the place of the older one, and how sure it is.
+
+    `claims` are in the order of time. Each is replaced by the first one that replaces it with at
+    least that confidence, and by no later one. Takes time about linear in their number.
+    """
+    replaced: dict[int, tuple[int, float]] = {}
+    live = _Live()
+    for place, spoken in enumerate(claims):
+        claim = replace(spoken, span=(0, 0))
+        if claim.confidence < least:
+            continue
+        for rival in live.rivals(claim):
+            sure = conflicts(claim, rival)
+            if sure >= least:
+                replaced.update(dict.fromkeys(live.take(rival), (place, sure)))
+        live.add(claim, place)
+    return replaced
