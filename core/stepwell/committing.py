@@ -38,10 +38,12 @@ from stepwell.ops import (
     SetState,
     Supersede,
     Unlink,
+    aliases,
     cascade,
     closes_cycle,
     expect,
     precedence,
+    renamed,
 )  # fmt: skip
 from stepwell.plugins import Plugins
 
@@ -92,7 +94,9 @@ class Committer:
         ids: list[str] = []
         slow = self._plugins.has("later_keys")
         with self.store.writing(self.clock()) as writer:
-            for op in kept:
+            names: dict[str, str] = {}
+            for proposed in kept:
+                op = renamed(proposed, names)
                 try:
                     made = _apply(writer, scope, op, self.clock(), slow)
                 except (InvalidOp, UnknownRecord, VersionConflict) as error:
@@ -102,6 +106,7 @@ class Committer:
                 else:
                     done.append(op)
                     ids.extend(made)
+                    names.update(zip(aliases([op]), made, strict=False))
             if then is not None:
                 then(writer, ids)
             for task in tasks:

@@ -34,6 +34,7 @@ from stepwell.searching.caches import NEVER, Caches, Flavour, ScopeCache
 from stepwell.searching.dense import VECTORS, Dense
 from stepwell.searching.earlier import fill_as_known
 from stepwell.searching.models import GuardedModels
+from stepwell.searching.relations import linked, mean_vectors
 from stepwell.searching.side import Side
 
 ACTIVE = frozenset({STATUS_CODES[Status.ACTIVE]})
@@ -263,6 +264,22 @@ class ScopeView:
                  label=e.label, sources=e.sources)
             for e in found if e.source in names and e.target in names
         ]  # fmt: skip
+
+    def links(
+        self, record_ids: Sequence[str], kind: EdgeKind, *, into: bool = False
+    ) -> dict[str, tuple[Edge, ...]]:
+        """Edges of one kind out of each of some records, or into them; unknown ids are left out."""
+        row = self.row
+        return {} if row is None else linked(self.reader, row, record_ids, kind, into=into)
+
+    def vectors(self, record_ids: Sequence[str]) -> FloatArray:
+        """The normalised mean of each record's vectors in the embedder's space, (n, dim)."""
+        row = self.row
+        return mean_vectors(self.reader, row, record_ids, self.models.space)
+
+    def keys(self, record: Record) -> tuple[Key, ...]:
+        """The keys that the active policies make of a record; none if one of them fails."""
+        return () if self._keys_of is None else tuple(self._keys_of(record))
 
     def sources(self, record_id: str) -> tuple[str, ...]:
         """The turn ids it rests on, transitively; its own for a turn."""

@@ -46,6 +46,22 @@ class Relations(Base):
             assert reader.targets(alice, a, EdgeKind.RELATED) == [b]
             assert reader.targets(alice, a, EdgeKind.NEXT) == []
 
+    def test_edges_of_many_are_told_by_kind_and_direction(
+        self, store: Store, alice: ScopeRow
+    ) -> None:
+        """Out of each record, or into each, in the order of asking; other kinds are left out."""
+        a, b, c = append(store, alice, *(turn(alice, name) for name in "abc"))
+        ab = EdgeRow(a, EdgeKind.RELATED, b, 0.5, "near", ("a",))
+        ac, cb = EdgeRow(a, EdgeKind.RELATED, c, 1.0), EdgeRow(c, EdgeKind.RELATED, b, 1.0)
+        with store.writing(later(1)) as writer:
+            for edge in (cb, ac, ab, EdgeRow(a, EdgeKind.NEXT, b, 1.0)):
+                writer.link(alice, edge)
+        with store.reading() as reader:
+            assert reader.links(alice, [c, a, b], EdgeKind.RELATED) == [cb, ab, ac]
+            assert reader.links(alice, [b, a], EdgeKind.RELATED, into=True) == [ab, cb]
+            assert reader.links(alice, [a], EdgeKind.MENTIONS) == []
+            assert reader.links(alice, [], EdgeKind.NEXT) == []
+
     def test_there_is_one_edge_of_a_kind_between_two_records(
         self, store: Store, alice: ScopeRow
     ) -> None:
