@@ -18,8 +18,9 @@ from stepwell.models import Relation, Sort
 
 BITS = st.sampled_from(
     ["I ", "moved ", "to Oslo", ". ", "! ", "?", "...", "我", "搬到", "。", "\n", "\n\n",
-     "    x = 1;", "```\n", "Dr. ", '"', "’", ")", "3", " ", "\t", "2024-01-02 10:00:00 ERROR ", "hello",
-     "\u200b", "- ", "Alice ", "no longer ", ", ", "é", "😀", "{", "snake_case", "\r\n", "to a, "]
+     "    x = 1;", "```\n", "Dr. ", '"', "’", ")", "3", " ", "\t", "2024-01-02 10:00:00 ERROR ",
+     "hello", "\u200b", "- ", "Alice ", "no longer ", ", ", "é", "😀", "{", "snake_case",
+     "\r\n", "to a, "]
 )  # fmt: skip
 MIXED = st.lists(BITS, max_size=40).map("".join)
 

@@ -85,6 +85,22 @@ def gist(
     return _written([found[i] for i in chosen], [quoted[i] for i in chosen])
 
 
+def leading(text: str, tokens: int, count: Callable[[str], int] = count_tokens) -> str:
+    """The first sentences of a text that fit a budget; of the first, its beginning at least."""
+    end = 0
+    left = tokens
+    spans = sentences(text)
+    for first, last in spans:
+        left -= count(text[first:last])
+        if left < 0 or last > _TOKEN_SIZE * tokens:
+            break
+        end = last
+    if spans and not end and tokens > 0:
+        first, last = spans[0]
+        end = _shortened(Piece(0, first, last), text[first:last], tokens, count).last
+    return text[:end].strip()
+
+
 def _pieces(text: str, source: int) -> list[Piece]:
     return [Piece(source, first, last) for first, last in sentences(text)]
 

@@ -67,9 +67,9 @@ class _Counts:
 def phrases(texts: Sequence[str]) -> dict[str, int]:
     """Phrases of one to three words, as they are written, and how often each stands in the texts.
 
-    In order of number, then of the alphabet. A phrase has no stop word in it and goes over no mark; one of
-    several words is said twice, or is a name. Of ideographs, two to four in a row that stand there
-    more than once.
+    In order of number, then of the alphabet. A phrase has no stop word in it and goes over no
+    mark; one of several words is said twice, or is a name. Of ideographs, two to four in a row that
+    stand there more than once.
     """
     counts = _counted(texts)
     found = {counts.surface(key): counts.often[key] for key in counts.often}

@@ -73,7 +73,7 @@ class ScopeView:
         self.scope = path
         self.now = now
         self.told = told
-        self.models = models.pinned()
+        self.models = models.pinned(self)
         self.moment = moment
         self.min_trust = min_trust
         self._store = store
@@ -86,6 +86,7 @@ class ScopeView:
         self._row: ScopeRow | None = None
         self._sides: dict[bool, Side] = {}
         self._focus = True
+        self._searching = 0
         self._overlay: dict[int, dict[str, Any]] | None = None
 
     def __enter__(self) -> Self:
@@ -105,6 +106,19 @@ class ScopeView:
             self._locks.__exit__(type(named), named, named.__traceback__)
             raise
         self._locks.__exit__(kind, error, trace)
+
+    def let_go(self) -> None:
+        """End the read transaction and let the caches go, while something takes its time.
+
+        What is read afterwards may be of a later moment. Within a search nothing is let go: its
+        answers are places in what the caches hold.
+        """
+        if self._searching:
+            return
+        self._reader = None
+        self._sides = {}
+        self._reading.close()
+        self._locks.close()
 
     # what is there ----------------------------------------------------------------------------
 
@@ -305,10 +319,12 @@ class ScopeView:
     def focused(self, episodes: bool) -> Iterator[None]:
         """Within the block, places and candidates are those of level 0, or of the levels above."""
         before, self._focus = self._focus, episodes
+        self._searching += 1
         try:
             yield
         finally:
             self._focus = before
+            self._searching -= 1
 
     # searching --------------------------------------------------------------------------------
 
