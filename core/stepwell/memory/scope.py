@@ -46,7 +46,7 @@ from stepwell.models import (
     Turn,
     Usage,
 )  # fmt: skip
-from stepwell.ops import Op, Revise, SetSlot, SetState, allowed
+from stepwell.ops import Op, SetSlot, SetState, allowed
 from stepwell.searching import Moment
 
 log = logging.getLogger("stepwell.memory")
@@ -93,21 +93,8 @@ class Scope:
     def revise(self, record_or_turn_id: str, text: str) -> Record:
         """Give a record another text; the old one stays in its history. The record as it is now."""
         checked = text_of(text)
-        engine = self._engine.ready()
-        with engine.searcher.view(self.path) as view:
-            row, record = view.row, view.get(record_or_turn_id)
-            if row is None or record is None:
-                raise UnknownRecord("this scope holds no record of that id")
-            if record.text == checked:
-                return record
-            fresh = record.model_copy(update={"text": checked})
-            keys, failed = engine.searcher.keys_of(fresh, view)
-            ref = view.reader.find(row, [record.id])[record.id]
-        op = Revise(id=record.id, text=checked, keys=tuple(keys), expects=record.version)
-        # Words are found at once; what a plugin failed to make is made later.
-        then = None if failed is None else lambda w, _: w.enqueue(row, "keys", ref, ref)
-        engine.committer.apply(row, [op], strict=True, then=then)
-        revised = self.get(record.id)
+        name = self._engine.ready().writer.revise(self.path, record_or_turn_id, checked)
+        revised = self.get(name)
         if revised is None:
             raise UnknownRecord("the record was forgotten meanwhile")
         return revised

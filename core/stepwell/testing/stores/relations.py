@@ -217,7 +217,8 @@ class Relations(Base):
             numbers += tasks
             with store.writing(later(2)) as writer:
                 for number in tasks:
-                    writer.done(alice, number)
+                    assert writer.done(alice, number)
+                    assert not writer.done(alice, number)
         assert numbers == sorted(set(numbers))
 
     def test_documents_are_found_by_namespace_and_key(self, store: Store, alice: ScopeRow) -> None:
