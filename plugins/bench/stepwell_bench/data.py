@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from stepwell import Turn
 from stepwell_bench.errors import BadData, NothingToAsk
+from stepwell_bench.metrics import KS
 
 #: Categories that a set's own scoring protocol leaves out: LoCoMo's fifth asks what was never said.
 LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {"locomo": ("5-adversarial",)}
@@ -29,6 +30,7 @@ LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {"locomo": ("5-adversarial",)}
 #: Eight made-up conversations with 176 questions of nine kinds, for whoever has no data at hand.
 OWN: Final = Path(__file__).with_name("own.json")
 
+_NEARLY_ALL: Final = 0.99
 _SUFFIXES = (".json", ".json.gz")
 _CHINESE = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})日\D*(\d{1,2}):(\d{2})")
 
@@ -190,16 +192,20 @@ def find(places: Iterable[Path], sets: Sequence[str] = ()) -> list[Path]:
 
 
 def chosen(
-    data: DataSet, left_out: Iterable[str] | None = None, limit: int | None = None
-) -> tuple[list[tuple[Conversation, list[Question]]], Counted]:
+    data: DataSet, left_out: Iterable[str] | None = None, limit: int | None = None,
+    conversations: int | None = None,
+) -> tuple[list[tuple[Conversation, list[Question]]], Counted]:  # fmt: skip
     """The questions to ask, by conversation, with counts of all others.
 
     `left_out` are categories; None means those of the set's own protocol (`LEFT_OUT`). At most
-    `limit` questions are taken from the beginning.
+    `limit` questions are taken from the beginning, of at most so many `conversations`.
     """
     without = set(LEFT_OUT.get(data.name, ()) if left_out is None else left_out)
-    counts, made = Counted(), []
+    counts = Counted()
+    made: list[tuple[Conversation, list[Question]]] = []
     for conversation in data.conversations:
+        if conversations is not None and len(made) == conversations:
+            break
         ids = {turn.id for turn in conversation.turns}
         asked = []
         for question in conversation.questions:
@@ -215,6 +221,21 @@ def chosen(
         if asked:
             made.append((conversation, asked))
     return made, counts
+
+
+def own_k(data: DataSet, left_out: Iterable[str] | None = None) -> int:
+    """The smallest k of KS at which a perfect ranker finds all, but for a hundredth; or the last.
+
+    Sets differ in how much evidence their questions have: at a smaller k not even it could tell
+    everything. Of all questions, however few of them are asked.
+    """
+    counts = [
+        len({turn.id for turn in conversation.turns} & set(question.evidence))
+        for conversation, questions in chosen(data, left_out)[0]
+        for question in questions
+    ]
+    perfect = {k: sum(min(1.0, k / n) for n in counts) / max(1, len(counts)) for k in KS}
+    return next((k for k in KS if perfect[k] >= _NEARLY_ALL), KS[-1])
 
 
 def moment(text: str | None) -> datetime | None:
