@@ -202,6 +202,7 @@ class _Sitting:
         return rows
 
     def _settle(self, reader: Keeping, consolidate: bool) -> None:
+        self.timing.reading -= reader.opening
         if consolidate:
             self.during = "consolidating"
             self._progress(f"{self._system}, consolidating", 0)

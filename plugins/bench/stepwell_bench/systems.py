@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class Keeping(Reader, Protocol):
 
     #: Where a policy failed and something else stood in for it, and how often.
     troubles: Counter[str]
+    #: Seconds that opening the store took, which are none of reading.
+    opening: float
 
     def consolidate(self) -> None:
         """Do all that is left to do. The time this takes is measured by itself."""
@@ -101,7 +104,9 @@ class Stepwell:
 
     def read(self, log: Log) -> Reader:
         """Remember all turns in one batch."""
+        begun = time.perf_counter()
         memory = self.open()
+        opening = time.perf_counter() - begun
         try:
             times = _clock(log) if log.stream else None
             receipt = memory.scope("bench").remember_many(
@@ -111,7 +116,7 @@ class Stepwell:
         except BaseException:
             memory.close()
             raise
-        made = _Remembered(memory, times, self._empty)
+        made = _Remembered(memory, times, self._empty, opening)
         made.troubles.update(f"keys: {noted.reason}" for noted in receipt.degraded)
         return made
 
@@ -125,9 +130,11 @@ class Stepwell:
 
 class _Remembered:
     def __init__(
-        self, memory: Memory, times: Mapping[int, datetime] | None, empty: Callable[[], int]
-    ) -> None:
+        self, memory: Memory, times: Mapping[int, datetime] | None, empty: Callable[[], int],
+        opening: float,
+    ) -> None:  # fmt: skip
         self.troubles: Counter[str] = Counter()
+        self.opening = opening
         self._memory = memory
         self._scope = memory.scope("bench")
         self._times = times

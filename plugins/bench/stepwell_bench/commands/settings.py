@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 import click
 
-from stepwell import Preset, errors
+import stepwell
+from stepwell import Preset
 from stepwell_bench.documents import Document, Setting, write
 from stepwell_bench.printing import summary
 from stepwell_bench.report import page
@@ -40,9 +41,9 @@ def systems_of(
     for system in made:
         try:
             system.open().close()
-        except errors.PresetUnknown:
+        except stepwell.errors.PresetUnknown:
             raise
-        except errors.StepwellError as error:
+        except stepwell.errors.StepwellError as error:
             troubles.append(error)
             notes.append(f"`{system.name}` cannot be opened: {error}")
     if len(troubles) == len(made):
