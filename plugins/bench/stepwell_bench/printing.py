@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stepwell_bench.bootstrap import Estimate
 from stepwell_bench.documents import Document
-from stepwell_bench.sides import Column, Side, columns, every_system, everywhere, sides
+from stepwell_bench.sides import Column, Side, averaged, columns, means, sides
 from stepwell_bench.summing import Comparison
 from stepwell_bench.trusting import interval, thin
 
@@ -49,12 +49,12 @@ def _table(document: Document, shown: Sequence[Side]) -> Iterator[str]:
         rows.append([])
         for place, name in enumerate(side.systems):
             rows.append([side.title if place == 0 else "", *_row(side, name, every, gained)])
-    if len(shown) > 1:
+    if solid := averaged(shown):
         rows.append([])
-        means = [everywhere(shown, column) for column in every]
-        for name in (name for name in every_system(shown) if name in means[0]):
-            cells = [c.cell(mean.get(name)) for c, mean in zip(every, means, strict=True)]
-            rows.append(["all sets" if rows[-1] == [] else "", name, *cells])
+        over = [means(solid, column) for column in every]
+        for place, name in enumerate(over[0]):
+            cells = [column.cell(m.get(name)) for column, m in zip(every, over, strict=True)]
+            rows.append([f"mean of {len(solid)} sets" if place == 0 else "", name, *cells])
     widths = [len(head) for head in heads]
     for row in rows:
         # Of a row that failed, what it says of that may be as long as it is.

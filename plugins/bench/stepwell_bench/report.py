@@ -21,9 +21,10 @@ from stepwell_bench.sides import (
     GAINED,
     Column,
     Side,
+    averaged,
     columns,
     every_system,
-    everywhere,
+    means,
     sides,
 )
 from stepwell_bench.summing import Comparison, SetChange
@@ -135,13 +136,15 @@ def _side_by_side(document: Document, shown: Sequence[Side]) -> str:
 
 
 def _matrix(shown: Sequence[Side], column: Column) -> str:
-    means = everywhere(shown, column) if len(shown) > 1 else {}
-    rows = []
-    for name in every_system(shown):
-        cells = [_beside(side, name, column) for side in shown]
-        mean = [column.cell(means.get(name))] if len(shown) > 1 else []
-        rows.append([name, *cells, *mean])
-    heads = ["", *(_heading(side, column) for side in shown), *(["mean"] if len(shown) > 1 else [])]
+    solid = averaged(shown)
+    mean = means(solid, column)
+    rows = [
+        [name, *(_beside(side, name, column) for side in shown)]
+        + ([column.cell(mean.get(name))] if solid else [])
+        for name in every_system(shown)
+    ]
+    heads = ["", *(_heading(side, column) for side in shown)]
+    heads += [f"mean of {len(solid)}"] if solid else []
     return f"<h3>{escape(column.name)}</h3>{table(heads, rows)}"
 
 
@@ -246,7 +249,7 @@ def _categories(one: SetFigures, names: Sequence[str]) -> str:
     return f"<h3>recall@10 by category</h3>{table(('category', 'n', *names), rows)}"
 
 
-_MARKS: Final = "▲ more, ▼ less, ○ within noise: the interval holds zero, · too little to tell."
+_MARKS: Final = "▲ more, ▼ less, ○ within noise: the interval holds zero, ? too few to tell."
 
 
 def _gains(title: str, head: str, gains: Mapping[str, Figures], few: str) -> str:
@@ -286,7 +289,7 @@ def _gain(estimate: Estimate, few: str) -> str:
 
 def _sign(gain: Estimate, few: str) -> str:
     if few:
-        return "·"
+        return "?"
     return ("▲" if gain.mean > 0 else "▼") if gain.decided else "○"
 
 

@@ -105,16 +105,22 @@ def sides(document: Document, against: str | None = None) -> list[Side]:
     return [_side(document, one, against) for one in document.sets]
 
 
-def everywhere(shown: Sequence[Side], column: Column) -> dict[str, float]:
+def averaged(shown: Sequence[Side]) -> list[Side]:
+    """The sets of which means are taken: those that are not thin, if there are two or more."""
+    solid = [side for side in shown if not side.thin]
+    return solid if len(solid) > 1 else []
+
+
+def means(solid: Sequence[Side], column: Column) -> dict[str, float]:
     """The mean of a column over sets, for the systems that have it on all of them."""
-    means = {}
-    for name in every_system(shown):
+    made = {}
+    for name in every_system(solid):
         values = [
-            column.value(side.one, name) if name in side.one.systems else None for side in shown
+            column.value(side.one, name) if name in side.one.systems else None for side in solid
         ]
         if all(value is not None for value in values):
-            means[name] = fmean(value for value in values if value is not None)
-    return means
+            made[name] = fmean(value for value in values if value is not None)
+    return made
 
 
 def every_system(shown: Sequence[Side]) -> list[str]:

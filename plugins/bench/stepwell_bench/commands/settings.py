@@ -56,8 +56,8 @@ def systems_of(
 
 
 def document(
-    kind: Literal["run", "own", "speed", "scale"], ours: Sequence[Stepwell], notes: list[str], seed: int,
-    *said: str,
+    kind: Literal["run", "own", "speed", "scale"], ours: Sequence[Stepwell], notes: list[str],
+    seed: int, *said: str,
 ) -> Document:  # fmt: skip
     """A document without figures. `said` are the options that make a difference to them."""
     there = offered(ours[0].plugins) if ours else {}
