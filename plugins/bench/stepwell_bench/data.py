@@ -1,9 +1,10 @@
 """Labelled conversations: what a data file holds, and how it is read.
 
-A file is JSON, plain or gzipped: an object with `name` and `conversations`; each of these has a
-`conv_id`, `turns` (`id`, `text`, and where known `session`, `speaker`, `time`, `raw_text`,
-`caption`) and `questions` (`qid`, `question`, `evidence` as ids of turns, and where known
-`category`, `time`, `scored`, `as_of`). Other fields are left alone.
+A file is JSON, plain or gzipped: an object with `name`, `conversations` and, if it is to be judged
+by another number of answers than ten, `k`; each conversation has a `conv_id`, `turns` (`id`, `text`,
+and where known `session`, `speaker`, `time`, `raw_text`, `caption`) and `questions` (`qid`,
+`question`, `evidence` as ids of turns, and where known `category`, `time`, `scored`, `as_of`).
+Other fields are left alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from stepwell import Turn
 from stepwell_bench.errors import BadData, NothingToAsk
@@ -27,10 +28,13 @@ from stepwell_bench.metrics import KS
 #: Categories that a set's own scoring protocol leaves out: LoCoMo's fifth asks what was never said.
 LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {"locomo": ("5-adversarial",)}
 
+#: By how many of the first answers a set is judged, where that is not by ten: QMSum has dozens of
+#: turns of evidence for a question, IRC one.
+USUAL_K: Final[Mapping[str, int]] = {"irc": 1, "qmsum": 50}
+
 #: Eight made-up conversations with 176 questions of nine kinds, for whoever has no data at hand.
 OWN: Final = Path(__file__).with_name("own.json")
 
-_NEARLY_ALL: Final = 0.99
 _SUFFIXES = (".json", ".json.gz")
 _CHINESE = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})日\D*(\d{1,2}):(\d{2})")
 
@@ -105,6 +109,8 @@ class DataSet:
     conversations: tuple[Conversation, ...]
     split: str = ""
     sha256: str = ""
+    #: By how many of the first answers it is judged.
+    k: int = 10
 
 
 @dataclass(slots=True)
@@ -147,7 +153,15 @@ class _Conversation(BaseModel):
 class _File(BaseModel):
     name: str
     split: str | None = None
+    k: int | None = None
     conversations: list[_Conversation]
+
+    @field_validator("k")
+    @classmethod
+    def _measured(cls, k: int | None) -> int | None:
+        if k is not None and k not in KS:
+            raise ValueError(f"recall is measured at {', '.join(map(str, KS))} alone")
+        return k
 
 
 def load(path: Path) -> DataSet:
@@ -166,7 +180,8 @@ def load(path: Path) -> DataSet:
         _unique(where, "turns", "id", [turn.id for turn in conversation.turns])
         _unique(where, "questions", "qid", [q.qid for q in conversation.questions])
         made.append(_conversation(conversation))
-    return DataSet(file.name, tuple(made), file.split or "", hashlib.sha256(raw).hexdigest())
+    digest = hashlib.sha256(raw).hexdigest()
+    return DataSet(file.name, tuple(made), file.split or "", digest, own_k(file.name, file.k))
 
 
 def find(places: Iterable[Path], sets: Sequence[str] = ()) -> list[Path]:
@@ -223,19 +238,9 @@ def chosen(
     return made, counts
 
 
-def own_k(data: DataSet, left_out: Iterable[str] | None = None) -> int:
-    """The smallest k of KS at which a perfect ranker finds all, but for a hundredth; or the last.
-
-    Sets differ in how much evidence their questions have: at a smaller k not even it could tell
-    everything. Of all questions, however few of them are asked.
-    """
-    counts = [
-        len({turn.id for turn in conversation.turns} & set(question.evidence))
-        for conversation, questions in chosen(data, left_out)[0]
-        for question in questions
-    ]
-    perfect = {k: sum(min(1.0, k / n) for n in counts) / max(1, len(counts)) for k in KS}
-    return next((k for k in KS if perfect[k] >= _NEARLY_ALL), KS[-1])
+def own_k(name: str, said: int | None = None) -> int:
+    """The k of a set by which it is judged: what is said, or what is usual for a set so named."""
+    return said or USUAL_K.get(name, 10)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -125,7 +125,7 @@ class SetFigures(Model):
     categories: dict[str, int] = Field(default_factory=dict)
     #: Of how many conversations the questions of a category are; under "", all questions.
     drawn_from: dict[str, int] = Field(default_factory=dict)
-    #: The k at which a perfect ranker would have found all, but for a hundredth.
+    #: By how many of the first answers it is judged.
     k: int | None = None
     main: str
     systems: dict[str, SystemFigures]

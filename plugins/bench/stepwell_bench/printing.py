@@ -76,7 +76,7 @@ def _row(side: Side, name: str, every: Sequence[Column], gained: str) -> list[st
     cells = []
     for column in every:
         cell = column.cell(column.value(side.one, name))
-        cells.append(f"@{side.one.k} {cell}" if column.name == "recall@k" else cell)
+        cells.append(f"@{side.k} {cell}" if column.name == "recall@k" else cell)
     gain = side.gain(name, gained)
     told = "" if gain is None else _gain(gain, side.thin)
     return [f"{name}{mark}", *cells, "±0 by definition" if name == side.over else told]

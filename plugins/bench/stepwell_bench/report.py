@@ -98,8 +98,8 @@ def _head(document: Document) -> str:
 
 
 _READING: Final = """<details class="reading"><summary>How to read this</summary><dl>
-<dt>recall@k</dt><dd>the share of a question's evidence turns among the first k answers; any@k: at
-least one of them; all@k: every one</dd>
+<dt>recall@10</dt><dd>the share of a question's evidence turns among the first ten answers; any@10:
+at least one of them; all@10: every one</dd>
 <dt>nDCG@10, MRR</dt><dd>as above, and the earlier the better</dd>
 <dt>evidence@B</dt><dd>the share of evidence turns that stand whole and word for word in a context
 of B tokens. Stepwell packs and quotes it; of the plain rankers the best turns are taken, bare,
@@ -108,7 +108,7 @@ until the next would overflow.</dd>
 Two systems are compared by the interval of the gain, which is paired, not by their own two. Of
 fewer than 10 questions, or than 3 conversations, an interval would mean little: there none is
 given.</dd>
-<dt>k of a set</dt><dd>at which a perfect ranker would find all, but for a hundredth</dd>
+<dt>recall@k</dt><dd>at the k by which a set is judged: 10, where it has no other of its own</dd>
 <dt>times</dt><dd>of one search with k = 100, one after another, in memory; of consolidating, over
 the whole set</dd>
 <dt>bytes a turn</dt><dd>of the file, after consolidating, beyond those of an empty one</dd>
@@ -149,13 +149,13 @@ def _matrix(shown: Sequence[Side], column: Column) -> str:
 
 
 def _heading(side: Side, column: Column) -> str:
-    return f"{side.title}, k = {side.one.k or '–'}" if column.name == "recall@k" else side.title
+    return f"{side.title}, k = {side.k}" if column.name == "recall@k" else side.title
 
 
 def _beside(side: Side, name: str, column: Column) -> str:
     if failure := side.failure(name):
         return f"–\n{failure}"
-    metric = f"recall@{side.one.k}" if column.name == "recall@k" else column.name
+    metric = f"recall@{side.k}" if column.name == "recall@k" else column.name
     gain = side.gain(name, metric)
     cell = column.cell(column.value(side.one, name))
     return cell if gain is None else f"{cell}\n{_sign(gain, side.thin)} {gain.mean:+.3f}"

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from stepwell_bench.bootstrap import Floats
-from stepwell_bench.data import Conversation, Counted, DataSet, Question, chosen, own_k
+from stepwell_bench.data import Conversation, Counted, DataSet, Question, chosen
 from stepwell_bench.documents import DIGITS, Failed, Timing
 from stepwell_bench.errors import NothingToAsk
 from stepwell_bench.metrics import (
@@ -117,7 +117,7 @@ class Bench:
         if not asked:
             raise NothingToAsk(f"the set {data.name!r} has no question with evidence")
         made = begun or Measured(
-            data.name, data.split, data.sha256, counted, self.metrics, own_k(data, left_out),
+            data.name, data.split, data.sha256, counted, self.metrics, data.k,
             rows={system.name: [] for system in self._systems},
             timings={system.name: Timing() for system in self._systems},
         )  # fmt: skip

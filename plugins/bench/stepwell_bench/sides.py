@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from stepwell_bench.bootstrap import Estimate
+from stepwell_bench.data import own_k
 from stepwell_bench.documents import Document, Figures, SetFigures
 from stepwell_bench.errors import BadResult
 from stepwell_bench.summing import gains_over
@@ -40,8 +41,8 @@ def _scored(metric: str) -> Column:
     return Column(metric, value, ".3f")
 
 
-def _own(one: SetFigures, system: str) -> float | None:
-    return None if one.k is None else one.systems[system].overall[f"recall@{one.k}"].mean
+def _own(one: SetFigures, system: str) -> float:
+    return one.systems[system].overall[f"recall@{own_k(one.name, one.k)}"].mean
 
 
 FOUND: Final = (
@@ -73,6 +74,11 @@ class Side:
     over: str
     gains: Mapping[str, Figures] = field(default_factory=dict)
     thin: str = ""
+
+    @property
+    def k(self) -> int:
+        """By how many of the first answers the set is judged."""
+        return own_k(self.one.name, self.one.k)
 
     def gain(self, system: str, metric: str) -> Estimate | None:
         """The gain of a system, if there is one to tell."""

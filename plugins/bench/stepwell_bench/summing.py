@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from stepwell_bench.bootstrap import Estimate, Resamples
-from stepwell_bench.data import Counted
+from stepwell_bench.data import Counted, own_k
 from stepwell_bench.documents import (
     Document,
     Figures,
@@ -19,7 +19,6 @@ from stepwell_bench.documents import (
     Timing,
 )
 from stepwell_bench.errors import BadResult
-from stepwell_bench.metrics import KS
 from stepwell_bench.running import Measured
 
 #: A group across categories: questions with a long turn among their evidence.
@@ -80,8 +79,9 @@ def begun(one: SetFigures) -> Measured:
     """What `figures` were made from, to be gone on with. BadResult if too little was written."""
     if one.scores is None or one.so_far is None:
         raise BadResult(f"the set {one.name!r} was written without what it takes to go on")
+    k = own_k(one.name, one.k)
     return Measured(
-        one.name, one.split, one.sha256, Counted(), tuple(one.scores.metrics), one.k or KS[-1],
+        one.name, one.split, one.sha256, Counted(), tuple(one.scores.metrics), k,
         one.conversations, one.turns, one.complete, one.scores.keys, one.scores.clusters,
         one.scores.categories, one.so_far.long, one.scores.rows, one.so_far.timings, one.failed,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from stepwell import Memory, Preset, hookimpl
 from stepwell_bench import documents, running, systems
 from stepwell_bench.cli import main
 from stepwell_bench.commands import settings
+from stepwell_bench.data import own_k
 from stepwell_bench.documents import Timing
 from stepwell_bench.systems import Stepwell
 
@@ -126,12 +127,18 @@ def test_a_limit_is_of_conversations(folder, tmp_path):
     assert (one.conversations, one.asked, one.complete) == (1, 4, True)
 
 
-def test_the_ks_of_a_set_is_where_a_perfect_ranker_has_found_all(folder, tiny, tmp_path):
-    assert ran(folder, tmp_path / "o.json").sets[0].k == 3  # one in four asks for two turns
-    for conversation in tiny["conversations"]:
-        del conversation["questions"][1]
-    (folder / "tiny.json").write_text(json.dumps(tiny), encoding="utf-8")
-    assert ran(folder, tmp_path / "o.json").sets[0].k == 1
+def test_a_set_is_judged_at_a_k_of_its_own(folder, tiny, tmp_path, capsys):
+    (one,) = ran(folder, tmp_path / "o.json").sets
+    assert one.k == 10
+    (folder / "tiny.json").write_text(json.dumps(tiny | {"k": 3}), encoding="utf-8")
+    (one,) = ran(folder, tmp_path / "o.json").sets
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "o.json")]) == 0
+    assert f"@3 {one.systems['default'].overall['recall@3'].mean:.3f}" in capsys.readouterr().out
+    (folder / "tiny.json").write_text(json.dumps(tiny | {"k": 4}), encoding="utf-8")
+    assert main(["run", "--data", str(folder), *FAST]) == 2
+    assert "1, 3, 5, 10, 20, 50" in capsys.readouterr().err
+    assert (own_k("qmsum"), own_k("irc"), own_k("garden")) == (50, 1, 10)
 
 
 # going on -----------------------------------------------------------------------------------------
