@@ -1,8 +1,8 @@
 """Labelled conversations: what a data file holds, and how it is read.
 
 A file is JSON, plain or gzipped: an object with `name`, `conversations` and, if it is to be judged
-by another number of answers than ten, `k`; each conversation has a `conv_id`, `turns` (`id`, `text`,
-and where known `session`, `speaker`, `time`, `raw_text`, `caption`) and `questions` (`qid`,
+by another number of answers than ten, `k`. Each conversation has a `conv_id`, `turns` (`id`,
+`text`, and where known `session`, `speaker`, `time`, `raw_text`, `caption`) and `questions` (`qid`,
 `question`, `evidence` as ids of turns, and where known `category`, `time`, `scored`, `as_of`).
 Other fields are left alone.
 """

@@ -93,8 +93,10 @@ class Side:
 
 
 def columns(document: Document) -> tuple[Column, ...]:
-    """What is shown of every system: of these, what was measured of any."""
-    found = FOUND_OWN if document.kind == "own" else FOUND
+    """What is shown of every system: of these, what was measured of any, and nothing twice."""
+    found: tuple[Column, ...] = FOUND_OWN if document.kind == "own" else FOUND
+    if all(own_k(one.name, one.k) == 10 for one in document.sets):
+        found = tuple(column for column in found if column.value is not _own)
     return tuple(
         column
         for column in (*found, *COST)
