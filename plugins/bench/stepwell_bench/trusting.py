@@ -23,10 +23,14 @@ def thin(questions: int, conversations: int) -> str:
 def thin_set(one: SetFigures, category: str = "") -> str:
     """The same of a set, or of a category of its questions.
 
-    What older versions wrote does not tell from how many conversations a category is.
+    What older versions wrote does not tell from how many conversations a category is, nor, without
+    the scores of single questions, of how many turns of one's own store the questions were made.
     """
     questions = one.categories[category] if category else one.asked
-    return thin(questions, one.drawn_from.get(category, one.conversations))
+    drawn = one.drawn_from.get(category)
+    if drawn is None:
+        drawn = len(set(one.scores.clusters)) if one.scores else one.conversations
+    return thin(questions, drawn)
 
 
 def interval(of: Estimate, thin: str = "", *, signed: bool = False) -> str:

@@ -29,6 +29,17 @@ class Breaking:
         raise ZeroDivisionError("what somebody said about tomatoes")
 
 
+@dataclass(frozen=True)
+class Coarse:
+    """Fails when it is asked to refine."""
+
+    name: str = "coarse"
+
+    @hookimpl
+    def refine(self, hits, plan, view):
+        raise ZeroDivisionError("what somebody said about tomatoes")
+
+
 class Raising(Stepwell):
     """A preset of this name cannot be read into."""
 
@@ -38,12 +49,16 @@ class Raising(Stepwell):
         return super().read(log)
 
 
-OFFERED = (Preset("breaking", 3, (*PLAIN, Breaking())), Preset("raising", 1, PLAIN))
+OFFERED = (
+    Preset("breaking", 3, (*PLAIN, Breaking())),
+    Preset("coarse", 1, (*PLAIN, Coarse())),
+    Preset("raising", 1, PLAIN),
+)
 
 
 @pytest.fixture
 def more(monkeypatch):
-    """Two presets more than are built in, as if they were installed."""
+    """Three presets more than are built in, as if they were installed."""
     told = Memory.presets
     monkeypatch.setattr(Memory, "presets", lambda self: told(self) | {p.name: p for p in OFFERED})
     opened = {preset.name: preset for preset in OFFERED}
@@ -99,6 +114,13 @@ def test_a_preset_that_fails_is_named_by_its_error_and_the_run_goes_on(
     assert "ZeroDivisionError" in trouble
     assert f"! breaking, 2 times: {trouble}" in shown
     assert "tomatoes" not in shown + html.read_text("utf-8")
+
+
+def test_answers_that_something_else_stood_in_for_are_counted(folder, tmp_path, more):
+    (one,) = ran(folder, tmp_path / "o.json", "--presets", "coarse", code=1).sets
+    counts = one.systems["coarse"].troubles
+    assert counts["recall without coarse"] == one.asked
+    assert set(counts) <= {"recall without coarse", "context without coarse"}
 
 
 def test_a_set_on_which_every_preset_fails_has_a_row_for_each(folder, tmp_path, more, capsys):

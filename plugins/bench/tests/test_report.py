@@ -21,6 +21,7 @@ from stepwell_bench.metrics import HELD, RANKED
 from stepwell_bench.printing import summary
 from stepwell_bench.report import comparison_page, page
 from stepwell_bench.summing import Change, Comparison, SetChange
+from stepwell_bench.trusting import thin_set
 
 NASTY = '<script src="//evil.example/x.js"></script>&"\''
 FIGURES = dict.fromkeys((*RANKED, *HELD), Estimate(0.5, 0.25, 0.75))
@@ -147,6 +148,15 @@ def test_a_category_of_few_questions_has_no_interval_beside_one_of_many():
     told = page(made)
     assert "of 6 questions only" in told
     assert "0.250 to 0.750" in told
+
+
+def test_questions_made_of_many_turns_of_one_store_are_many():
+    made = document(conversations=1)
+    assert thin_set(made.sets[0]) == "1 conversation"
+    made.sets[0].scores = Scores(
+        keys=[], clusters=list("abcd"), categories=[], metrics=[], rows={}
+    )  # fmt: skip
+    assert thin_set(made.sets[0]) == ""
 
 
 def test_a_gain_is_over_what_is_named_and_changes_its_sign_with_the_side():
