@@ -152,7 +152,7 @@ class _Remembered:
             recall = self._scope.recall(ask.text, k=k, now=ask.asked_at)
         else:
             recall = self._scope.at(before).recall(ask.text, k=k)
-        self.troubles.update(f"recall without {name}" for name in recall.degraded)
+        self.troubles.update(f"recall: {why}" for why in recall.degraded)
         return [source for hit in recall for source in hit.sources]
 
     def context(self, ask: Ask, budget: int) -> str:
@@ -161,7 +161,7 @@ class _Remembered:
             context = self._scope.context(ask.text, budget=budget, now=ask.asked_at)
         else:
             context = self._scope.at(before).context(ask.text, budget=budget)
-        self.troubles.update(f"context without {name}" for name in context.degraded)
+        self.troubles.update(f"context: {why}" for why in context.degraded)
         return context.text
 
     def _before(self, ask: Ask) -> datetime | None:
