@@ -96,6 +96,13 @@ class Memory:
         """The name of the preset in use."""
         return self._engine.preset.name
 
+    def presets(self) -> dict[str, Preset]:
+        """Every preset that can be named here, in the order of their names.
+
+        What is installed is imported for it. Raises PluginInvalid if two plugins offer one name.
+        """
+        return self._engine.plugins.presets()
+
     @property
     def plugins(self) -> tuple[str, ...]:
         """The names of the active policies, in order."""
