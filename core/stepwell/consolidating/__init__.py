@@ -81,9 +81,9 @@ class Consolidator:
 
     def consolidate(
         self, path: tuple[str, ...], budget: float | None = None, usage: Sequence[SetState] = (),
-        proceed: Callable[[], bool] | None = None,
+        proceed: Callable[[], bool] | None = None, *, tidy: bool = True,
     ) -> Report:  # fmt: skip
-        """Work on the queue until it is empty or `budget` seconds have passed.
+        """Work on the queue until it is empty or `budget` seconds have passed; then `tidy`.
 
         `proceed` is asked before every step; False ends the work there.
         """
@@ -105,7 +105,7 @@ class Consolidator:
                 self._work(row, batch, run)
             if not finished:
                 break
-        failed = self._maintain(row, run) if finished else []
+        failed = self._maintain(row, run) if finished and tidy else []
         with self._committer.store.reading() as reader:
             parked = [f"{w.kind}: {w.error}" for w in reader.work(row, _MANY, parked=True)]
             if self._left_behind(reader) and any(w.kind == "keys" for w in reader.work(row, _MANY)):
