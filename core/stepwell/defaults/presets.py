@@ -11,6 +11,7 @@ from stepwell.defaults.policies import (
     Channel,
     FixedRanker,
     FlatPacker,
+    Packer,
     Sessions,
     VectorKeys,
     WordKeys,
@@ -69,8 +70,8 @@ class Presets:
         made = (
             Preset(
                 "default",
-                2,
-                (*keys, Sessions(), Ranker(), *map(Channel, CHANNELS[:-1]), FlatPacker()),
+                3,
+                (*keys, Sessions(), Ranker(), *map(Channel, CHANNELS[:-1]), Packer()),
             ),
             # Plain retrieval over raw turns: what every mechanism has to beat.
             Preset("flat", 2, (*keys, FixedRanker(plain), *map(Channel, plain), FlatPacker())),

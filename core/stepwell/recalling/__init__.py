@@ -179,7 +179,8 @@ class Recaller:
     def _best(self, run: _Run, plan: Plan, fused: list[Fused], found: list[Hit]) -> list[Hit]:
         refining = self._plugins.has("refine")
         k = run.query.k
-        wanted = max(4 * k, HEAD) if refining else k
+        wanted = max(4 * k, HEAD) if plan.look is None else max(k, plan.look)
+        wanted = wanted if refining else k
         hits = [hit for side in fused for hit in self._top(run, side, wanted, plan.spread)]
         hits = _merged(hits, found)
         if refining:
@@ -187,13 +188,17 @@ class Recaller:
         return hits
 
     def _top(self, run: _Run, fused: Fused, k: int, spread: float = 0.0) -> list[Hit]:
-        chosen = spread_places(fused, k, spread) if spread > 0 else top_places(fused, k)
-        places = chosen.tolist()
+        chosen, lowered = spread_places(fused, k, spread)
+        places, scores = chosen.tolist(), lowered.tolist()
+        why = [fused.why(p) for p in places]
+        for told, place, score in zip(why, places, scores, strict=True):
+            if spread > 0 and score < fused.scores[place]:
+                told["beside"] = score - float(fused.scores[place])
         return run.view.hits(
             fused.side,
             places,
-            [float(fused.scores[p]) for p in places],
-            [fused.why(p) for p in places],
+            scores,
+            why,
             [fused.span(p) for p in places],
         )
 
@@ -304,10 +309,19 @@ class Recaller:
                     record.id, query.text, None, score, why, "the filter leaves it out"
                 )
             rank = int(where[0]) + 1
-            above = self._top(run, side, min(rank - 1, 10))
+            # Refining moves hits about at the head: nobody is asked to refine a whole scope.
+            head = self._top(run, side, rank + HEAD if rank <= 4 * HEAD else 10, plan.spread)
+            if rank <= 4 * HEAD and self._plugins.has("refine"):
+                head = self._refine(run, plan, head)
+                at = next((n for n, hit in enumerate(head) if hit.record.id == record.id), None)
+                if at is None:
+                    return Explanation(
+                        record.id, query.text, None, score, why, "a refining policy leaves it out"
+                    )
+                rank, score, why = at + 1, head[at].score, dict(head[at].why)
             return Explanation(
-                record.id, query.text, rank, score, why, _present(score, rank, query), tuple(above),
-                len(order),
+                record.id, query.text, rank, score, why, _present(score, rank, query),
+                tuple(head[: min(rank - 1, 10)]), len(order),
             )  # fmt: skip
 
 
