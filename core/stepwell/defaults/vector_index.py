@@ -66,9 +66,9 @@ class VectorIndex:
         """
         flat: Any = faiss.downcast_index(self._index.index)
         rows = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * self._dim)
-        ids = faiss.vector_to_array(self._index.id_map)
+        ids = faiss.rev_swig_ptr(self._index.id_map.data(), flat.ntotal).copy()
         product = rows.reshape(-1, self._dim) @ np.asarray(body, np.float32)
-        return ids.astype(np.int64), product
+        return ids, product
 
     def __len__(self) -> int:
         return len(self._ids)

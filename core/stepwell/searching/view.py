@@ -34,6 +34,7 @@ from stepwell.searching.caches import NEVER, Caches, Flavour, ScopeCache
 from stepwell.searching.dense import VECTORS, Dense
 from stepwell.searching.earlier import fill_as_known
 from stepwell.searching.models import GuardedModels
+from stepwell.searching.short import QUICK, WORDY, Narrow
 from stepwell.searching.side import Side
 
 ACTIVE = frozenset({STATUS_CODES[Status.ACTIVE]})
@@ -85,6 +86,7 @@ class ScopeView:
         self._row: ScopeRow | None = None
         self._sides: dict[bool, Side] = {}
         self._focus = True
+        self._narrow: Narrow | None = None
         self._overlay: dict[int, dict[str, Any]] | None = None
 
     def __enter__(self) -> Self:
@@ -285,13 +287,17 @@ class ScopeView:
         return Usage() if row is None or ref is None else self.reader.usage(row, ref)
 
     @contextmanager
-    def focused(self, episodes: bool) -> Iterator[None]:
-        """Within the block, places and candidates are those of level 0, or of the levels above."""
-        before, self._focus = self._focus, episodes
+    def focused(self, episodes: bool, narrow: Narrow | None = None) -> Iterator[None]:
+        """Within the block, places and candidates are those of level 0, or of the levels above.
+
+        Where there are very many, candidates are those of a shortlist if `narrow` says so.
+        """
+        before = self._focus, self._narrow
+        self._focus, self._narrow = episodes, narrow
         try:
             yield
         finally:
-            self._focus = before
+            self._focus, self._narrow = before
 
     # searching --------------------------------------------------------------------------------
 
@@ -307,7 +313,10 @@ class ScopeView:
         side = self.side(self._focus)
         if side is None:
             return Candidates(channel, np.empty(0, np.int64), np.empty(0, np.float32))
-        return side.candidates(channel, query, limit)
+        narrow = self._narrow
+        if narrow is None and limit is not None and limit <= QUICK.wanted and channel in WORDY:
+            narrow = QUICK
+        return side.candidates(channel, query, limit, narrow)
 
     def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
         """Records by how far their vectors in a space stand out towards a normalised vector."""
