@@ -136,14 +136,9 @@ def following(previous: IntArray) -> IntArray:
     return after
 
 
-def stretch(
-    scores: FloatArray, around: Lines, room: tuple[FloatArray, FloatArray, FloatArray] | None = None
-) -> FloatArray:
-    """The mean of the scores of a unit and of the eight before and after it; none count as 0.
-
-    `room` is where it is worked, and what it then lies in is the first of it.
-    """
-    total, turn, spare = room or tuple(np.empty_like(scores) for _ in range(3))
+def stretch(scores: FloatArray, around: Lines) -> FloatArray:
+    """The mean of the scores of a unit and of the eight before and after it; none count as 0."""
+    total, turn, spare = (np.empty_like(scores) for _ in range(3))
     total[:] = scores
     for back in (True, False):
         turn[:] = scores
@@ -154,11 +149,26 @@ def stretch(
     return total
 
 
+def stretch_at(scores: FloatArray, around: Lines, at: IntArray) -> FloatArray:
+    """What `stretch` gives those `at`."""
+    total = scores[at]
+    for one, _, four in (around.before, around.after):
+        for begin in (at, np.where(at < 0, -1, four[at])):
+            step = begin
+            for _ in range(4):
+                step = np.where(step < 0, -1, one[step])
+                total += np.where(step < 0, np.float32(0), scores[step])
+    return total / np.float32(17)
+
+
 def smeared(
     scores: FloatArray, around: Lines, before: Sequence[float], after: Sequence[float],
     room: tuple[FloatArray, FloatArray] | None = None,
 ) -> FloatArray:  # fmt: skip
-    """Scores with those of the one and two `before` and `after`, weighed; `room` as in `stretch`."""
+    """Scores with those of the one and two `before` and `after`, weighed.
+
+    `room` is where it is worked, and what it then lies in is the first of it.
+    """
     total, spare = room or tuple(np.empty_like(scores) for _ in range(2))
     total[:] = scores
     for back, weights in ((True, before), (False, after)):

@@ -278,8 +278,8 @@ def telling(lengths: npt.NDArray[np.int32], evidence: FloatArray) -> FloatArray:
 
 def grown(lengths: npt.NDArray[np.int32]) -> FloatArray:
     """How far from nothing to long enough to say something, in [0, 1]."""
-    many = np.log1p(np.minimum(lengths, TELLING).astype(np.float32))
-    return np.asarray(many / np.float32(np.log1p(TELLING)))
+    by_length = np.log1p(np.arange(TELLING + 1, dtype=np.float32)) / np.float32(np.log1p(TELLING))
+    return np.asarray(by_length[np.minimum(lengths, TELLING)])
 
 
 def dated(index: Postings, question: str, evidence: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ is worked on lies in a `Bench`, which is kept from one question to the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from stepwell.mechanisms.scoring import BoolArray, Matches, Postings
 #: How many scores are looked at to guess where the best few begin.
 _SAMPLE: Final = 8192
 _LEAST: Final = 32
+_BLOCK: Final = 8
 _TABLE: Final = 1 << 20
 _NEIGHBOURS: Final = (*scoring.BEFORE, *scoring.AFTER)
 
@@ -33,26 +35,28 @@ class Bench:
     def __init__(self) -> None:
         self._held: dict[str, npt.NDArray[Any]] = {}
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it holds."""
+        return sum(array.nbytes for array in self._held.values())
+
     def floats(self, name: str, size: int) -> FloatArray:
         """Room for so many numbers, with anything in it."""
-        held = self._held.get(name)
-        if held is None or len(held) != size:
-            held = self._held[name] = np.zeros(size, np.float32)
-        return held
+        return self._room(name, size, 0.0, np.float32)
 
     def flags(self, size: int) -> BoolArray:
         """So many flags, none of them set. Whoever sets some has to take them back."""
-        held = self._held.get("flags")
-        if held is None or len(held) != size:
-            held = self._held["flags"] = np.zeros(size, np.bool_)
-        return held
+        return self._room("flags", size, False, np.bool_)
 
     def slots(self, size: int) -> IntArray:
         """So many numbers, -1 each. As for flags."""
-        held = self._held.get("slots")
-        if held is None or len(held) != size:
-            held = self._held["slots"] = np.full(size, -1, np.int64)
-        return held
+        return self._room("slots", size, -1, np.int64)
+
+    def _room(self, name: str, size: int, value: float, kind: Any) -> npt.NDArray[Any]:
+        held = self._held.get(name)
+        if held is None or not size <= len(held) <= 2 * size + _LEAST:
+            held = self._held[name] = np.full(size + size // 8, value, kind)
+        return held[:size]
 
 
 class Statistics:
@@ -87,7 +91,7 @@ def words(found: Matches, known: Statistics, out: FloatArray) -> FloatArray:
     out[:] = 0
     ends = _ends(found)
     telling = found.weight * found.idf
-    for word, (first, last) in enumerate(zip(ends, ends[1:], strict=False)):
+    for word, (first, last) in enumerate(pairwise(ends)):
         position, count = found.position[first:last], found.count[first:last]
         share = known.norm[position]
         share += count
@@ -109,6 +113,19 @@ def sessions(found: Matches, known: Statistics, out: FloatArray) -> FloatArray:
     idf = found.weight * scoring.rarity(np.count_nonzero(counts, axis=1), many)
     scores = np.append(idf @ (counts / (counts + known.group_norm)), np.float32(0))
     np.take(scores.astype(np.float32), known.code, out=out, mode="clip")
+    return out
+
+
+def coarse(scores: FloatArray, out: FloatArray) -> FloatArray:
+    """About what `stretch` gives, with no regard to sessions: means of eight and eight."""
+    blocks = len(scores) // _BLOCK
+    sums = np.zeros(blocks + 3, np.float32)
+    whole = blocks * _BLOCK
+    np.sum(scores[:whole].reshape(blocks, _BLOCK), axis=1, out=sums[1 : blocks + 1])
+    sums[blocks + 1] = scores[whole:].sum()
+    means = (sums[:-2] + sums[1:-1] + sums[2:]) / np.float32(3 * _BLOCK)
+    out[:whole].reshape(blocks, _BLOCK)[:] = means[:blocks, None]
+    out[whole:] = means[blocks]
     return out
 
 
@@ -155,7 +172,7 @@ def _window_holders(found: Matches, steps: Sequence[IntArray], flags: BoolArray)
     """How many windows hold each word: those of its units, and of the units beside them."""
     ends = _ends(found)
     counted = np.empty(len(found.weight), np.int64)
-    for word, (first, last) in enumerate(zip(ends, ends[1:], strict=False)):
+    for word, (first, last) in enumerate(pairwise(ends)):
         position = found.position[first:last]
         flags[position] = True
         for step in steps:

@@ -46,6 +46,11 @@ class Board:
             self.memo[key] = make()
         return self.memo[key]
 
+    @property
+    def bench(self) -> shortlisting.Bench:
+        """Where questions are worked on, one at a time."""
+        return self.cache.bench
+
     def kept(self, key: object, make: Callable[[], Any]) -> Any:
         """As `once`, for all questions until the cache changes."""
         memo = self.cache.memo
@@ -174,20 +179,23 @@ class Board:
     def best_of(self, scores: FloatArray, owners: IntArray, out: FloatArray) -> None:
         """The best score of each record, into `out`: scoring.by_record, without the unit."""
 
-        def make() -> tuple[IntArray, IntArray] | None:
-            if len(owners) == 0 or bool((owners[1:] < owners[:-1]).any()):
-                return None
-            first = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
-            return first, owners[first]
+        def make() -> tuple[IntArray, IntArray, IntArray, IntArray]:
+            """The first unit of each record; and of the records that have more, those units."""
+            order = np.arange(len(owners))
+            if bool((owners[1:] < owners[:-1]).any()):
+                order = np.argsort(owners, kind="stable")
+            held = owners[order]
+            apart = np.append(True, held[1:] != held[:-1])[: len(held)]
+            more = order[~apart]
+            return order[apart], held[apart], more, owners[more]
 
-        runs = self.kept(("runs", id(owners), len(owners)), make)
-        if runs is None:
-            out[:] = scoring.by_record(scores, owners, len(out))[0]
-        elif len(runs[0]) == len(owners) == len(out):
-            out[:] = scores
-        else:
+        first, whose, more, of = self.kept(("runs", id(owners), len(owners)), make)
+        if len(whose) < len(out):
             out[:] = 0
-            out[runs[1]] = np.maximum.reduceat(scores, runs[0])
+            out[whose] = scores[first]
+        else:
+            np.take(scores, first, out=out, mode="clip")
+        np.maximum.at(out, of, scores[more])
 
     def owners(self, space: str) -> IntArray:
         """The place of each vector's record."""

@@ -26,6 +26,7 @@ from stepwell.contracts import (
     Words,
 )  # fmt: skip
 from stepwell.mechanisms.lining import extended, longer
+from stepwell.mechanisms.shortlisting import Bench
 from stepwell.searching.dense import UNITS, VECTORS, Dense, added, removed
 
 #: "Unknown" among times in microseconds.
@@ -71,6 +72,7 @@ class ScopeCache:
         self.units: dict[str, IntArray] = {n: np.empty(0, np.int64) for n in UNITS}
         self.previous: IntArray = np.empty(0, np.int64)
         self.memo: dict[Any, Any] = {}
+        self.bench = Bench()
 
     def __len__(self) -> int:
         return len(self.refs)
@@ -81,7 +83,7 @@ class ScopeCache:
         arrays = (self.refs, self.previous, *self.columns.values(), *self.units.values())
         held: int = sum(array.nbytes for array in arrays)
         dense = sum(vectors.nbytes for vectors in self.dense.values())
-        return held + 80 * len(self.ids) + self.words.nbytes + dense
+        return held + 80 * len(self.ids) + self.words.nbytes + dense + self.bench.nbytes
 
     def place(self, ref: int) -> int | None:
         """The place of a ref; None when it is not here."""

@@ -33,6 +33,7 @@ class Dense:
         self.dim = dim_of(space)
         self.index = open_index(IndexSpec(VECTORS, space, self.dim))
         self.units: dict[str, IntArray] = {name: np.empty(0, np.int64) for name in UNITS}
+        self._order: IntArray | None = None  # ids as they came last, if by key
 
     def __len__(self) -> int:
         return len(self.units["kid"])
@@ -44,10 +45,12 @@ class Dense:
 
     def add(self, keys: Sequence[tuple[Any, ...]]) -> None:
         """Take rows of keys in (see StoreReader.keys)."""
+        self._order = None
         self.units = added(self.index, self.units, keys, np.dtype("<f4"))
 
     def remove(self, gone: IntArray) -> None:
         """Drop the vectors of some records."""
+        self._order = None
         self.units = removed(self.index, self.units, gone)
 
     def cosines(self, vector: FloatArray) -> FloatArray:
@@ -60,7 +63,8 @@ class Dense:
             raise BadVectors(f"a vector of shape {vector.shape} in a space of {self.dim}")
         every = getattr(self.index, "scores", None)
         ids, scores = every(vector) if every else self.index.search(vector, MAX_VECTORS)
-        if np.array_equal(ids, self.units["kid"]):
+        if ids is self._order or np.array_equal(ids, self.units["kid"]):
+            self._order = ids
             return scores
         cosines = np.full(len(self), scores.min() if len(scores) else 0, np.float32)
         cosines[np.searchsorted(self.units["kid"], ids)] = scores

@@ -57,7 +57,6 @@ class Short:
         self._asked = query[:MAX_QUERY]
         self._found = board.found(query)
         self._known = board.statistics()
-        self._bench = board.kept("bench", shortlisting.Bench)
         # Rough scores. Those of words are exact already, but for the windows.
         words = shortlisting.words(self._found, self._known, self._units_of("words"))
         self._rough = {
@@ -66,10 +65,7 @@ class Short:
                 words, board.lines, scoring.BEFORE, scoring.AFTER,
                 (self._units_of("window"), self._units_of("spare")),
             ),
-            "stretch": lining.stretch(
-                words, board.lines,
-                (self._units_of("stretch"), self._units_of("turn"), self._units_of("spare")),
-            ),
+            "stretch": shortlisting.coarse(words, self._units_of("stretch")),
             "session": shortlisting.sessions(
                 self._found, self._known, self._units_of("session")
             ),
@@ -117,23 +113,23 @@ class Short:
         may = board.seen
         if narrow.allowed is not None:
             may = narrow.allowed if may is None else may & narrow.allowed
-        if may is not None and int(np.count_nonzero(may)) <= narrow.wanted:
-            return np.flatnonzero(may)
         place = cache.unit_place
-        unit_may = None if may is None else may[place]
         chosen = np.zeros(len(cache), np.bool_)
-        # Of a session all are alike: who of it is looked at, the others tell.
-        alone = [(rough, BY_CHANNEL) for name, rough in self._rough.items() if name != "session"]
-        for scores, wanted in ((self._mixed(), narrow.wanted), *alone):
-            held = scores
-            if unit_may is not None:
-                held = np.multiply(scores, unit_may, out=self._units_of("spare"))
-            chosen[place[shortlisting.best(held, wanted)]] = True
+        # Whatever a filter says: the best of words, of windows and of stretches are what the others
+        # are relative to. Of a session all are alike: who of it is looked at tells of the rest.
+        for name in ("words", "window", "stretch"):
+            chosen[place[shortlisting.best(self._rough[name], BY_CHANNEL)]] = True
+        if may is not None and int(np.count_nonzero(may)) <= narrow.wanted:
+            return np.flatnonzero(chosen | may)
+        mixed = self._mixed()
         for near in self._vectors.values():
             held = near
             if may is not None:
                 held = np.multiply(near, may, out=self._places_of("spare places"))
             chosen[shortlisting.best(held, BY_CHANNEL)] = True
+        if may is not None:
+            mixed *= may[place]
+        chosen[place[shortlisting.best(mixed, narrow.wanted)]] = True
         if may is None:
             chosen[-LATEST:] = True
         else:
@@ -174,10 +170,15 @@ class Short:
     def _of_words(self) -> dict[str, FloatArray]:
         """The channels of words of the units that are looked at: see scoring.lexical."""
         board, cache, at, found = self._board, self._board.cache, self._units, self._found
-        windows = shortlisting.windows_at(found, board.lines, self._known, at, self._bench)
+        windows = shortlisting.windows_at(found, board.lines, self._known, at, board.bench)
         fit = scoring.strength(found, windows)
-        told = {"window": scoring.relative(windows, fit)}
-        for name in ("words", "stretch", "session"):
+        told = {
+            "window": scoring.relative(windows, fit),
+            "stretch": scoring.relative(
+                lining.stretch_at(self._rough["words"], board.lines, at), fit
+            ),
+        }
+        for name in ("words", "session"):
             most = float(self._rough[name].max(initial=0.0))
             told[name] = self._rough[name][at] * np.float32(fit / most if most > 0 else 0)
         evidence = told["window"] + told["session"]
@@ -208,9 +209,7 @@ class Short:
             "vector_window": nearness.beside(
                 near, lines, (self._places_of("vector window"), spare)
             ),
-            "vector_stretch": lining.stretch(
-                near, lines, (self._places_of("vector stretch"), self._places_of("turn places"), spare)
-            ),
+            "vector_stretch": shortlisting.coarse(near, self._places_of("vector stretch")),
         }  # fmt: skip
 
     def _of_vectors(self) -> dict[str, tuple[FloatArray, IntArray | None]]:
@@ -219,16 +218,19 @@ class Short:
         told: dict[str, tuple[FloatArray, IntArray | None]] = {
             name: (scores[places], None) for name, scores in self._vectors.items()
         }
+        if not told:
+            return told
+        near = self._vectors["vectors"]
+        told["vector_stretch"] = lining.stretch_at(near, board.place_lines, places), None
         spans = np.full((len(places), 2), -1, np.int64)
         best = np.zeros(len(places), np.float32)
         for space, standing in self._standing.items():
             units, owner = _of_places(board.owners(space), places, len(board.cache))
-            near, unit = scoring.by_record(standing[units], owner, len(places))
-            fresh = (unit >= 0) & (near > best)
-            best[fresh] = near[fresh]
+            each, unit = scoring.by_record(standing[units], owner, len(places))
+            fresh = (unit >= 0) & (each > best)
+            best[fresh] = each[fresh]
             spans[fresh] = spans_of(board.dense(space).units, units[unit[fresh]])
-        if "vectors" in told:
-            told["vectors"] = told["vectors"][0], spans
+        told["vectors"] = told["vectors"][0], spans
         self._standing = {}
         return told
 
@@ -242,10 +244,10 @@ class Short:
         return within(self._board.cache.columns["said"][at], *self._spans)
 
     def _units_of(self, name: str) -> FloatArray:
-        return self._bench.floats(name, len(self._board.cache.unit_place))
+        return self._board.bench.floats(name, len(self._board.cache.unit_place))
 
     def _places_of(self, name: str) -> FloatArray:
-        return self._bench.floats(name, len(self._board.cache))
+        return self._board.bench.floats(name, len(self._board.cache))
 
 
 def _of_places(owner: IntArray, places: IntArray, size: int) -> tuple[IntArray, IntArray]:
