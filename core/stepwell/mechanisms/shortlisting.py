@@ -21,6 +21,8 @@ from stepwell.mechanisms import lining, scoring
 from stepwell.mechanisms.lining import FloatArray, IntArray, Lines
 from stepwell.mechanisms.scoring import BoolArray, Matches, Postings
 
+#: From so many records on a search looks closely at a shortlist only; below, nothing is left out.
+LARGE = 50_000
 #: How many scores are looked at to guess where the best few begin.
 _SAMPLE: Final = 8192
 _LEAST: Final = 32

@@ -1,6 +1,6 @@
 """Recall among very many: a shortlist of places by cheap scores of all, and their exact scores.
 
-Below `LARGE` records nothing of this is used. Above it a question is answered in two steps. First
+Below `shortlisting.LARGE` records nothing of this is used. Above it a question is answered in two steps. First
 every record gets a rough score, made of what is cheap to know of all: its words, those beside it,
 its session, its vector and those beside it. Then the channels tell of the best few thousand alone,
 by the same rules as of all. A filter, and who is seen, hold from the first step on.
@@ -18,8 +18,6 @@ from stepwell.mechanisms.timespans import recurring, timespans, within
 from stepwell.mechanisms.words import asks_when
 from stepwell.searching.board import MAX_QUERY, Board, spans_of
 
-#: From so many records on a search looks closely at a shortlist only.
-LARGE = 50_000
 #: How many places the rough scores bring into a shortlist, and each channel by its own best.
 WANTED = 2_000
 BY_CHANNEL = 256

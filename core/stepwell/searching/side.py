@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stepwell.contracts import BoolArray, Candidates, FloatArray
-from stepwell.searching import short
+from stepwell.mechanisms import shortlisting
 from stepwell.searching.board import Answer, Board, spans_of
 from stepwell.searching.caches import ScopeCache
 from stepwell.searching.channels import CHANNELS
@@ -57,7 +57,7 @@ class Side:
 
     def _large(self, narrow: Narrow, limit: int | None) -> bool:
         """Whether there are so many that a shortlist is worth while, and tells enough."""
-        many = len(self) >= max(short.LARGE, 4 * narrow.wanted)
+        many = len(self) >= max(shortlisting.LARGE, 4 * narrow.wanted)
         return many and (limit is None or limit <= narrow.wanted)
 
     def _shortlist(self, query: str, narrow: Narrow) -> Short:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import click
 
 import stepwell
-from stepwell_bench import known_items, speed, summing
+from stepwell_bench import known_items, scaling, speed, summing
 from stepwell_bench.ablating import ablated
 from stepwell_bench.baselines import baselines
 from stepwell_bench.data import OWN, find, load
@@ -232,6 +232,29 @@ def speed_command(
     with Bar(quiet) as bar:
         document.speed = speed.measure(texts, sizes, bar.say, embedder=None if words else "default")
     return _deliver(document, json_to, html_to, False)
+
+
+@cli.command("scale")
+@click.option("--data", multiple=True, type=_PATH, help="Texts to measure with, else made-up ones.")
+@click.option("--sets", default="", callback=_several, help="Only these, by file name.")
+@click.option("--sizes", default=",".join(map(str, scaling.SIZES)), show_default=True,
+              callback=_sizes, help="Numbers of turns in one scope.")  # fmt: skip
+@click.option("--questions", "count", default=200, show_default=True, type=click.IntRange(min=1))
+@_options(_JSON, _QUIET)
+def scale_command(
+    data: tuple[Path, ...], sets: list[str], sizes: list[int], count: int, json_to: Path | None,
+    quiet: bool,
+) -> int:  # fmt: skip
+    """Measure how recall, and indexes over vectors, grow with a scope."""
+    texts = scaling.Varied([load(file) for file in find(data, sets)] if data else [])
+    document = _document("scale", [], [] if texts.real else ["Texts are made up."], 0)
+    with Bar(quiet) as bar:
+        for row in scaling.measure(texts, sizes, count, bar.say):
+            document.speed |= {f"{row.name} {row.size} {k}": v for k, v in row.figures.items()}
+            click.echo(scaling.lines(row))
+    if json_to is not None:
+        write(document, json_to)
+    return 0
 
 
 @cli.command()

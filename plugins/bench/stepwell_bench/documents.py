@@ -108,7 +108,7 @@ class Document(Model):
     """All figures of one run. It holds no text of any conversation."""
 
     schema_version: int = SCHEMA
-    kind: Literal["run", "own", "speed"]
+    kind: Literal["run", "own", "speed", "scale"]
     stepwell: str = stepwell.__version__
     at: datetime | None = None
     command: list[str] = Field(default_factory=list)
