@@ -1,9 +1,9 @@
 """Recall among very many: a shortlist of places by cheap scores of all, and their exact scores.
 
-Below `shortlisting.LARGE` records nothing of this is used. Above it a question is answered in two steps. First
-every record gets a rough score, made of what is cheap to know of all: its words, those beside it,
-its session, its vector and those beside it. Then the channels tell of the best few thousand alone,
-by the same rules as of all. A filter, and who is seen, hold from the first step on.
+Below `shortlisting.LARGE` records nothing of this is used. Above it a question is answered in two
+steps. First every record gets a rough score, made of what is cheap to know of all: its words, those
+beside it, its session, its vector and those beside it. Then the channels tell of the best few
+thousand alone, by the same rules as of all. A filter, and who is seen, hold from the first step on.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from stepwell.searching.caches import NEVER, Caches, Flavour, ScopeCache
 from stepwell.searching.dense import VECTORS, Dense
 from stepwell.searching.earlier import fill_as_known
 from stepwell.searching.models import GuardedModels
+from stepwell.searching.relations import linked, mean_vectors, named
 from stepwell.searching.short import QUICK, WORDY, Narrow
 from stepwell.searching.side import Side
 
@@ -73,7 +74,7 @@ class ScopeView:
         self.scope = path
         self.now = now
         self.told = told
-        self.models = models.pinned()
+        self.models = models.pinned(self)
         self.moment = moment
         self.min_trust = min_trust
         self._store = store
@@ -85,8 +86,10 @@ class ScopeView:
         self._reader: StoreReader | None = None
         self._row: ScopeRow | None = None
         self._sides: dict[bool, Side] = {}
-        self._focus = True
+        self._focus: bool | None = None  # which side is searched, while one is
         self._narrow: Narrow | None = None
+        #: How often the scope had forgotten something when this view began to read it.
+        self.purges: int | None = None
         self._overlay: dict[int, dict[str, Any]] | None = None
 
     def __enter__(self) -> Self:
@@ -107,6 +110,18 @@ class ScopeView:
             raise
         self._locks.__exit__(kind, error, trace)
 
+    def let_go(self) -> None:
+        """End the read transaction and let the caches go: what is read next may be of later.
+
+        Within a search nothing is let go: its answers are places in what the caches hold.
+        """
+        if self._focus is not None:
+            return
+        self._reader = None
+        self._sides = {}
+        self._reading.close()
+        self._locks.close()
+
     # what is there ----------------------------------------------------------------------------
 
     @property
@@ -115,6 +130,8 @@ class ScopeView:
         if self._reader is None:
             self._reader = self._reading.enter_context(self._store.reading())
             self._row = self._reader.scope_of(self.scope)
+            if self._row is not None and self.purges is None:
+                self.purges = self._row.purges
         return self._reader
 
     @property
@@ -254,17 +271,24 @@ class ScopeView:
         if row is None or ref is None:
             return []
         found = self.reader.edges(row, ref, kind)
-        names = {
-            r: record.id
-            for r, record in self.load(
-                sorted({e.source for e in found} | {e.target for e in found})
-            )
-        }
-        return [
-            Edge(source=names[e.source], kind=e.kind, target=names[e.target], weight=e.weight,
-                 label=e.label, sources=e.sources)
-            for e in found if e.source in names and e.target in names
-        ]  # fmt: skip
+        ends = sorted({e.source for e in found} | {e.target for e in found})
+        return named(found, {r: record.id for r, record in self.load(ends)})
+
+    def links(
+        self, record_ids: Sequence[str], kind: EdgeKind, *, into: bool = False
+    ) -> dict[str, tuple[Edge, ...]]:
+        """Edges of one kind out of each of some records, or into them; unknown ids are left out."""
+        row = self.row
+        return {} if row is None else linked(self.reader, row, record_ids, kind, into=into)
+
+    def vectors(self, record_ids: Sequence[str]) -> FloatArray:
+        """The normalised mean of each record's vectors in the embedder's space, (n, dim)."""
+        row = self.row
+        return mean_vectors(self.reader, row, record_ids, self.models.space)
+
+    def keys(self, record: Record) -> tuple[Key, ...]:
+        """The keys that the active policies make of a record; none if one of them fails."""
+        return () if self._keys_of is None else tuple(self._keys_of(record))
 
     def sources(self, record_id: str) -> tuple[str, ...]:
         """The turn ids it rests on, transitively; its own for a turn."""
@@ -305,12 +329,12 @@ class ScopeView:
         """A record's place in this view, as used in Candidates."""
         row = self.row
         ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         return None if ref is None or side is None else side.cache.place(ref)
 
     def candidates(self, channel: str, query: str, limit: int | None = None) -> Candidates:
         """What a channel finds for a text; best first where a limit is given, else by place."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         if side is None:
             return Candidates(channel, np.empty(0, np.int64), np.empty(0, np.float32))
         narrow = self._narrow
@@ -320,23 +344,20 @@ class ScopeView:
 
     def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
         """Records by how far their vectors in a space stand out towards a normalised vector."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         if side is None or not len(side):
             return Candidates(VECTORS, np.empty(0, np.int64), np.empty(0, np.float32))
         return side.nearest(space, vector, limit)
 
     def holds(self, space: str) -> bool:
         """Whether any record that may be searched has a vector in a space."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         return side is not None and len(side) > 0 and len(side.board.dense(space)) > 0
 
     def matching(
-        self,
-        side: Side,
-        where: Filter | None,
-        levels: Sequence[int],
+        self, side: Side, where: Filter | None, levels: Sequence[int],
         spans: Sequence[tuple[datetime, datetime]] = (),
-    ) -> BoolArray | None:
+    ) -> BoolArray | None:  # fmt: skip
         """Which places a filter, levels and times of saying let through; None for all."""
         through: BoolArray | None = None
         if spans:

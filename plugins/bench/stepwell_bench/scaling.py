@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,7 +62,7 @@ class Varied(Texts):
         words = [
             draw.choice(others) if draw.random() < _CHANGED else word for word in turn.text.split()
         ]
-        return replace(turn, text=" ".join(words))
+        return turn.model_copy(update={"text": " ".join(words)})
 
 
 def measure(
@@ -171,7 +171,7 @@ def _hnsw(vectors: Floats) -> tuple[Search, float]:
 
 def _ivf(vectors: Floats) -> tuple[Search, float]:
     dim, lists = vectors.shape[1], _lists(vectors)
-    index = faiss.index_factory(dim, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(dim, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     index.nprobe = max(1, lists // 16)
     return _of_faiss(index, vectors, 4 * dim + 8)
 
@@ -198,10 +198,15 @@ def _codes(vectors: Floats) -> tuple[Search, float]:
     dim = vectors.shape[1]
     kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
     index = faiss.IndexScalarQuantizer(dim, kind, faiss.METRIC_INNER_PRODUCT)
-    index.add(np.clip(np.rint(vectors * np.float32(254)), -128, 127))
+
+    def coded(rows: Floats) -> Floats:
+        """As numbers of one byte; faiss reads a question as such, too."""
+        return np.asarray(np.clip(np.rint(rows * np.float32(254)), -128, 127), np.float32)
+
+    index.add(coded(vectors))
 
     def search(question: Floats) -> npt.NDArray[np.int64]:
-        near = index.search(question[None], min(AGAIN, len(vectors)))[1][0]
+        near = index.search(coded(question[None]), min(AGAIN, len(vectors)))[1][0]
         return np.asarray(near[_best(vectors[near] @ question, K)])
 
     return search, 5 * dim * len(vectors)

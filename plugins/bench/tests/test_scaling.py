@@ -17,6 +17,7 @@ def test_every_index_and_the_whole_way_are_measured_at_each_size(tmp_path, capsy
         assert figures[f"recall {size} overlap_at_10"] >= 0.95
         assert figures[f"one product {size} recall_at_10"] == 1.0
         assert figures[f"faiss flat {size} recall_at_10"] >= 0.98
+        assert figures[f"8 bits, again exactly {size} recall_at_10"] >= 0.98
     shown = capsys.readouterr().out
     assert shown.count("faiss hnsw32") == 2
     assert "after_remember_p50_ms" in shown
@@ -25,8 +26,9 @@ def test_every_index_and_the_whole_way_are_measured_at_each_size(tmp_path, capsy
 def test_texts_that_come_again_are_varied_and_the_same_each_time():
     texts = Varied()
     size = len(texts.texts)
-    first, again = texts.turns(1)[0], texts.turns(1, size)[0]
-    assert first.text == texts.texts[0]
-    assert again.text != first.text
-    assert len(again.text.split()) == len(first.text.split())
-    assert texts.turns(2, size - 1)[1] == again
+    first, again = texts.turns(50), texts.turns(50, size)
+    assert [turn.text for turn in first] == texts.texts[:50]
+    for one, other in zip(first, again, strict=True):
+        assert len(other.text.split()) == len(one.text.split())
+    assert sum(o.text != a.text for o, a in zip(first, again, strict=True)) >= 35
+    assert texts.turns(2, size - 1)[1] == again[0]

@@ -42,6 +42,9 @@ _KEYLESS = (
     "WHERE k.scope = r.scope AND k.ref = r.ref AND k.live = ? AND k.channel = ? AND k.space = ?) "
     "ORDER BY r.ref"
 )
+_EDGE = "SELECT source, kind, target, weight, body FROM edges WHERE scope = ? AND "
+_OUT_OF = _EDGE + "source = ? AND kind = ? ORDER BY target"
+_INTO = _EDGE + "target = ? AND kind = ? ORDER BY source"
 _CHILDREN = (
     "SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ? "
     "UNION ALL SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ?"
@@ -179,22 +182,25 @@ class Reader(ScopeReader):
             "WHERE scope = ? AND target = ? ORDER BY 1, 2, 3",
             (scope.number, ref, scope.number, ref),
         ).fetchall()
-        found = []
-        for source, code, target, weight, body in rows:
-            edge = EDGES[code - 2]
-            if kind is None or edge is kind:
-                said = self.body(scope, body) if body is not None else {}
-                found.append(
-                    EdgeRow(
-                        source,
-                        edge,
-                        target,
-                        weight,
-                        said.get("label"),
-                        tuple(said.get("sources", ())),
-                    )
-                )
-        return found
+        found = [self._edge(scope, row) for row in rows]
+        return [edge for edge in found if kind is None or edge.kind is kind]
+
+    def links(
+        self, scope: ScopeRow, refs: Sequence[int], kind: EdgeKind, *, into: bool = False
+    ) -> list[EdgeRow]:
+        """Edges of one kind out of some records, or into them, by ref in the order given."""
+        sql = _INTO if into else _OUT_OF
+        code = EDGE_CODE[kind]
+        rows: list[tuple[Any, ...]] = []
+        for ref in refs:
+            rows += self._db.execute(sql, (scope.number, ref, code)).fetchall()
+        return [self._edge(scope, row) for row in rows]
+
+    def _edge(self, scope: ScopeRow, row: tuple[Any, ...]) -> EdgeRow:
+        source, code, target, weight, body = row
+        said = self.body(scope, body) if body is not None else {}
+        label, sources = said.get("label"), tuple(said.get("sources", ()))
+        return EdgeRow(source, EDGES[code - 2], target, weight, label, sources)
 
     def targets(self, scope: ScopeRow, source: int, kind: EdgeKind) -> list[int]:
         """What a record points to by one kind of edge, ascending."""

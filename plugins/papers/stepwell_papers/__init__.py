@@ -1,0 +1,16 @@
+"""Published memory architectures as presets: one file each, named as the system is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stepwell import Preset, hookimpl
+
+#: What this distribution offers, by the name of each system.
+PRESETS: tuple[Preset, ...] = ()
+
+
+@hookimpl
+def presets() -> Mapping[str, Preset]:
+    """Every preset by its name."""
+    return {preset.name: preset for preset in PRESETS}
