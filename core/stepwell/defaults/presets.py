@@ -18,6 +18,7 @@ from stepwell.defaults.policies import (
 )  # fmt: skip
 from stepwell.defaults.ranking import Ranker
 from stepwell.defaults.sqlite.store import SqliteStore
+from stepwell.defaults.vector_index import VectorIndex
 from stepwell.defaults.word_index import WordIndex
 from stepwell.hookspecs import hookimpl
 from stepwell.identity import SCHEME
@@ -50,9 +51,6 @@ class Indexes:
     def open_index(self, spec: IndexSpec) -> Index | None:
         """Exact inner product for vectors, postings for words."""
         if spec.kind == "vectors":
-            # FAISS takes as long to import as all the rest: whoever has no embedder never does.
-            from stepwell.defaults.vector_index import VectorIndex  # noqa: PLC0415 - see above
-
             return VectorIndex(spec.dim)
         return WordIndex() if spec.kind == "words" else None
 

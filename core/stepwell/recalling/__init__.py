@@ -13,6 +13,7 @@ import numpy as np
 
 from stepwell.contracts import (
     Block,
+    BoolArray,
     Candidates,
     Packing,
     Plan,
@@ -31,11 +32,13 @@ from stepwell.recalling.fusing import (
     spread_places,
     top_places,
 )  # fmt: skip
-from stepwell.searching import ALL, Moment, ScopeView, Searcher, Side
+from stepwell.searching import ALL, WANTED, Moment, Narrow, ScopeView, Searcher, Side
 
 MAX_ROUNDS = 3
 #: How many hits refining policies see at least.
 HEAD = 50
+#: How many records are looked at closely for each hit that is wanted, where there are very many.
+_CLOSELY = 8
 #: How many hits a packer is offered at most: one for so many tokens of the budget, or the least.
 TOKENS_A_HIT = 8
 LEAST_PACKED = 20
@@ -151,7 +154,8 @@ class Recaller:
         assert isinstance(made, Plan)  # noqa: S101 - a promise of the built-in policy
         return made
 
-    def _search(self, run: _Run, plan: Plan) -> list[Fused]:
+    def _search(self, run: _Run, plan: Plan, *, whole: bool = False) -> list[Fused]:
+        """What the channels find; with `whole` of everybody, however many there are."""
         sides = []
         for episodes in (True, False):
             wanted = 0 in plan.query.levels if episodes else any(n > 0 for n in plan.query.levels)
@@ -160,11 +164,13 @@ class Recaller:
             side = run.view.side(episodes)
             if side is None or not len(side):
                 continue
-            with run.view.focused(episodes):
-                sides.append(self._fuse(run, plan, side))
+            allowed = run.view.matching(side, plan.query.where, plan.query.levels, plan.spans)
+            narrow = None if whole else Narrow(max(WANTED, _CLOSELY * plan.query.k), allowed)
+            with run.view.focused(episodes, narrow):
+                sides.append(self._fuse(run, plan, side, allowed))
         return sides
 
-    def _fuse(self, run: _Run, plan: Plan, side: Side) -> Fused:
+    def _fuse(self, run: _Run, plan: Plan, side: Side, allowed: BoolArray | None) -> Fused:
         answers: list[Candidates] = []
         for name, answer in self._plugins.collect("search", plan=plan, view=run.view):
             try:
@@ -173,7 +179,6 @@ class Recaller:
                 run.failed(error)
         if not answers:
             answers = list(self._fallback.search(plan=plan, view=run.view))
-        allowed = run.view.matching(side, plan.query.where, plan.query.levels, plan.spans)
         return fuse(side, answers, plan, allowed)
 
     def _best(self, run: _Run, plan: Plan, fused: list[Fused], found: list[Hit]) -> list[Hit]:
@@ -292,7 +297,7 @@ class Recaller:
             plan = self._plan(run, asked)
             fused = [
                 f
-                for f in self._search(run, plan)
+                for f in self._search(run, plan, whole=True)
                 if f.side.cache.flavour.episodes is (record.level == 0)
             ]
             ref = None if view.row is None else view.reader.find(view.row, [record.id])[record.id]
