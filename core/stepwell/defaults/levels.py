@@ -1,17 +1,17 @@
 """The policy of levels: traces where the talk turns, categories of traces, domains of categories.
 
-Placing is cheap and done one record at a time. What placing got wrong is mended bit by bit when
-there is time: groups that grew too large are split, those that are alike put together, and what
-changed gets another label and gist. A group keeps its id for as long as it is there.
+A record joins the group it is nearest to, or begins one. What that got wrong is mended bit by bit:
+groups that grew too large are split, those that are alike put together, and what changed gets
+another label and gist. A group keeps its id for as long as it is there.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 import numpy as np
 from pydantic import JsonValue
@@ -25,40 +25,43 @@ from stepwell.mechanisms.segmenting import bags, segments
 from stepwell.models import Edge, EdgeKind, Key, Kind, Record, Status, aware
 from stepwell.ops import Add, Hide, Link, Op, Rekey, Revise, SetState, Unlink
 
-_KINDS: Final = {2: Kind.CATEGORY, 3: Kind.DOMAIN}
-_ALL: Final = 100_000
+_KINDS: Final = {1: Kind.TRACE, 2: Kind.CATEGORY, 3: Kind.DOMAIN}
+_ALL: Final = 1_000_000
 #: Records that what is usual in a space is told from.
 _SAMPLE: Final = 48
-#: What one step of maintaining does at most.
-_STEP: Final = 64
-#: Ops from which on a step begins nothing more.
+#: What one step of maintaining does at most: ops, about, and groups that are written.
 _MANY: Final = 500
+_STEP: Final = 128
 #: Records that are looked up at once.
 _PAGE: Final = 1_000
 
 
 @dataclass(slots=True)
 class _Level:
-    """The groups of one level, with their members and vectors."""
+    """The groups of one level, what they contain of the level below, and their vectors."""
 
+    number: int
     records: list[Record]
     members: dict[str, list[str]]
+    below: dict[str, Record]
     vectors: FloatArray
-    place: dict[str, int] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.place = {record.id: at for at, record in enumerate(self.records)}
+    def inside(self, group: Record) -> list[Record]:
+        """The members of a group."""
+        return [self.below[name] for name in self.members[group.id]]
 
 
 @dataclass(frozen=True)
 class Levels:
     """Grows and tidies the levels above the turns.
 
-    `least`, `most`: turns of a trace. `silence`: hours that end one. `near`: how far from the usual
-    cosine towards 1 a trace must be near a category to join it, by level. `full`: members from
-    which a group is split. `same`: as `near`, for two groups that become one. `tokens`: of a gist.
+    `few`: records below from which on a level begins. `least`, `most`: turns of a trace. `silence`:
+    hours that end one. `near`: how far from the usual cosine towards 1 a trace, or a category, must
+    be near a group to join it. `full`: members from which a group is split. `same`: as `near`, for
+    two groups that become one. `tokens`: of a gist.
     """
 
+    few: int = 4
     least: int = 2
     most: int = 15
     silence: float = 3.0
@@ -73,7 +76,7 @@ class Levels:
         """What the file remembers of it."""
         return {
             name: getattr(self, name)
-            for name in ("least", "most", "silence", "near", "full", "same", "tokens")
+            for name in ("few", "least", "most", "silence", "near", "full", "same", "tokens")
         }
 
     # traces -----------------------------------------------------------------------------------
@@ -91,36 +94,18 @@ class Levels:
 
     @hookimpl
     def organize(self, record: Record, view: View) -> Sequence[Op]:
-        """Places a trace among the categories, or a category among the domains."""
-        level = record.level + 1
-        if level not in _KINDS or record.kind not in (Kind.TRACE, Kind.CATEGORY):
-            return ()
-        if record.status is Status.STALE:
+        """Writes a group anew that lost a member by forgetting; `maintain` places, many at once."""
+        if record.status is Status.STALE and record.payload.get("by") == self.name:
             return self._again(record, view)
-        parents = view.links([record.id], EdgeKind.CONTAINS, into=True).get(record.id, ())
-        there = _level(view, level, alive=False)
-        known = [edge.source for edge in parents if edge.source in there.place]
-        mine = _vectors(view, [record])[0]
-        if known:  # it grew, and stays where it is; means follow when it is tidied
-            return ()
-        least = placing.threshold(self._usual(view, record.level), self.near[record.level - 1])
-        found = placing.groups_of(mine, there.vectors, least)
-        if not found:
-            return [_group([record], level, view, mine)]
-        ops: list[Op] = []
-        for at in found:
-            group = there.records[at]
-            ops.append(_contains(group.id, record.id))
-            mean = placing.moved(there.vectors[at], len(there.members[group.id]), mine)
-            ops += _rekeyed(view, group, mean)
-        return ops
+        return ()
 
     def _again(self, record: Record, view: View) -> Sequence[Op]:
         """A group that lost a member by forgetting, written anew of those that are left."""
         members = _active(view, record.id)
         if not members:
             return [Hide(id=record.id)]
-        text, _ = self._written(members, view)
+        texts = [_text(member) for member in members]
+        text = self._text(texts, labels([texts])[0], view)
         fresh = record.model_copy(update={"text": text})
         sign: dict[str, JsonValue] = {"made_of": _made_of(members)}
         until = _until(members)
@@ -129,41 +114,76 @@ class Levels:
             SetState(id=record.id, payload=sign, valid_from=until),
         ]
 
-    def _usual(self, view: View, level: int) -> float:
-        """The usual cosine among records of a level."""
-        return placing.usual(_vectors(view, view.records(Filter(level=level), limit=_SAMPLE)))
-
     # tidying ----------------------------------------------------------------------------------
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
-        """One step of what there is to mend; nothing when all is well."""
-        for level in (2, 3):
-            there = _level(view, level)
-            for step in (self._emptied, self._split, self._joined, self._described):
-                ops = step(view, there, level)
+        """One step of what there is to place and to mend; nothing when all is well."""
+        known = self._known(view)
+        for number in (2, 3):
+            level = _level(view, number, known)
+            if not level.records and len(level.below) < self.few:
+                break
+            usual = placing.usual(_vectors(view, list(level.below.values())[:_SAMPLE]))
+            for step in (self._placed, self._emptied, self._split, self._joined, self._described):
+                ops = step(view, level, usual)
                 if ops:
                     return ops
         return ()
 
-    def _emptied(self, view: View, there: _Level, level: int) -> list[Op]:  # noqa: ARG002 - a step like the others
-        empty = [record for record in there.records if not there.members[record.id]]
-        return [Hide(id=record.id) for record in empty[:_STEP]]
+    def _known(self, view: View) -> dict[int, dict[str, Record]]:
+        """Traces, and the groups that this policy made: the active ones of each level."""
+        known: dict[int, dict[str, Record]] = {level: {} for level in _KINDS}
+        for record in view.records(Filter(level=list(_KINDS)), limit=_ALL):
+            if record.kind is not _KINDS[record.level]:
+                continue
+            if record.level == 1 or record.payload.get("by") == self.name:
+                known[record.level][record.id] = record
+        return known
 
-    def _split(self, view: View, there: _Level, level: int) -> list[Op]:
+    def _placed(self, view: View, level: _Level, usual: float) -> list[Op]:
+        """What lies in no group goes to the nearest one, or begins one."""
+        inside = {name for names in level.members.values() for name in names}
+        loose = [record for name, record in level.below.items() if name not in inside][:_MANY]
+        if not loose:
+            return []
+        least = placing.threshold(usual, self.near[level.number - 2])
+        vectors = _vectors(view, loose)
+        counts = [len(level.members[group.id]) for group in level.records]
+        placed = placing.grown(level.vectors, counts, vectors, least)
+        ops: list[Op] = []
+        held = len(level.records)
+        for at, rows in placed.rows.items():
+            members = [loose[row] for row in rows]
+            if at >= held:
+                mean = placed.means[at]
+                ops.append(
+                    _group(members, level.number, view, mean, self.name, f"{self.name}-{at}")
+                )
+                continue
+            group = level.records[at]
+            ops += [_contains(group.id, member.id) for member in members]
+            ops += _rekeyed(view, group, placed.means[at])
+        return ops
+
+    def _emptied(self, view: View, level: _Level, usual: float) -> list[Op]:  # noqa: ARG002 - a step like the others
+        empty = [record for record in level.records if not level.members[record.id]]
+        return [Hide(id=record.id) for record in empty[:_MANY]]
+
+    def _split(self, view: View, level: _Level, usual: float) -> list[Op]:  # noqa: ARG002 - a step like the others
         """A group that is too large keeps its largest part; the others get groups of their own."""
         ops: list[Op] = []
-        for group in there.records:
-            names = there.members[group.id]
-            if len(names) <= self.full or len(ops) > _MANY:
+        for group in level.records:
+            members = level.inside(group)
+            if len(members) <= self.full or len(ops) > _MANY:
                 continue
-            members = _records(view, names)
             vectors = _vectors(view, members)
             kept, *leaving = placing.parts(vectors, self.full)
             for number, part in enumerate(leaving):
                 some = [members[at] for at in part]
                 mean = _normal(vectors[part].sum(axis=0))
-                ops.append(_group(some, level, view, mean, f"{group.id}/{number}"))
+                alias = f"{group.id}/{number}"
+                ops.append(_group(some, level.number, view, mean, self.name, alias))
                 ops += [
                     Unlink(source=group.id, kind=EdgeKind.CONTAINS, target=member.id)
                     for member in some
@@ -171,75 +191,60 @@ class Levels:
             ops += _rekeyed(view, group, _normal(vectors[kept].sum(axis=0)))
         return ops
 
-    def _joined(self, view: View, there: _Level, level: int) -> list[Op]:
+    def _joined(self, view: View, level: _Level, usual: float) -> list[Op]:
         """Groups that are alike become one, the one that was there first."""
-        least = placing.threshold(self._usual(view, level - 1), self.same)
+        least = placing.threshold(usual, self.same)
         ops: list[Op] = []
-        for one, other in placing.alike(there.vectors, least)[:_STEP]:
-            kept, gone = there.records[one], there.records[other]
-            mine, theirs = there.members[kept.id], there.members[gone.id]
+        for one, other in placing.alike(level.vectors, least):
+            kept, gone = level.records[one], level.records[other]
+            mine, theirs = level.members[kept.id], level.members[gone.id]
             both = list(dict.fromkeys((*mine, *theirs)))
-            if len(both) > self.full:
+            if len(both) > self.full or len(ops) > _MANY:
                 continue  # they would be split again
             ops += [_contains(kept.id, name) for name in theirs if name not in mine]
             ops.append(Hide(id=gone.id))
-            ops += _rekeyed(view, kept, _mean(view, _records(view, both)))
+            ops += _rekeyed(view, kept, _mean(view, [level.below[name] for name in both]))
         return ops
 
-    def _described(self, view: View, there: _Level, level: int) -> list[Op]:  # noqa: ARG002 - a step like the others
+    def _described(self, view: View, level: _Level, usual: float) -> list[Op]:  # noqa: ARG002 - a step like the others
         """Another label and gist for groups whose members have changed."""
-        ops: list[Op] = []
-        everybody = {name for names in there.members.values() for name in names}
-        known = {record.id: record for record in _records(view, sorted(everybody))}
-        changed = []
-        for group in there.records:
-            members = [known[name] for name in there.members[group.id] if name in known]
-            if members and group.payload.get("made_of") != _made_of(members):
-                changed.append((group, members))
+        changed = [
+            group
+            for group in level.records
+            if group.payload.get("made_of") != _made_of(level.inside(group))
+        ][:_STEP]
         if not changed:
             return []
-        beside = [_text(known[name]) for name in sorted(known)[:256]]
-        for group, members in changed[:_STEP]:
-            text, said = self._written(members, view, beside)
+        beside = [_text(level.below[name]) for name in sorted(level.below)[:256]]
+        told = [[_text(member) for member in level.inside(group)] for group in changed]
+        ops: list[Op] = []
+        for group, texts, named in zip(changed, told, labels(told, beside), strict=True):
+            members = level.inside(group)
+            text = self._text(texts, named, view)
             fresh = group.model_copy(update={"text": text})
-            keys = _keys(view, fresh, _mean(view, members))
             # The mean of what grew moves on with it; a text that is the same is not written twice.
-            ops.append(Revise(id=group.id, text=text, keys=keys, said_at=said))
-            ops.append(
-                SetState(
-                    id=group.id, payload={"made_of": _made_of(members)}, valid_from=_until(members)
-                )
-            )
+            keys = _keys(view, fresh, _mean(view, members))
+            ops.append(Revise(id=group.id, text=text, keys=keys, said_at=_began(members)))
+            sign: dict[str, JsonValue] = {"made_of": _made_of(members)}
+            ops.append(SetState(id=group.id, payload=sign, valid_from=_until(members)))
         return ops
 
-    def _written(
-        self, members: Sequence[Record], view: View, beside: Sequence[str] = ()
-    ) -> tuple[str, Any]:
-        """What a group is called, what it tells, and since when it was spoken of."""
-        texts = [_text(member) for member in members]
-        named = labels([texts], background=beside or None)[0]
+    def _text(self, texts: Sequence[str], named: Sequence[str], view: View) -> str:
+        """What a group is called, and what it tells."""
         told = view.models.summarize(texts[-64:], tokens=self.tokens).text
         head = ", ".join(named)
-        said = min((aware(m.said_at) for m in members if m.said_at), default=None)
-        text = f"{head}\n{told}" if head and told else head or told or members[0].text
-        return text, said
+        return f"{head}\n{told}" if head and told else head or told or texts[0]
 
 
-def _level(view: View, level: int, *, alive: bool = True) -> _Level:
-    """The active groups of a level that this policy made; their members, if `alive` active ones."""
-    records = [
-        record
-        for record in view.records(Filter(level=level, kind=_KINDS[level]), limit=_ALL)
-        if record.payload.get("by") == "levels"
-    ]
-    edges = view.links([record.id for record in records], EdgeKind.CONTAINS)
-    names = sorted({edge.target for found in edges.values() for edge in found})
-    active = {record.id for record in _records(view, names)} if alive else set(names)
+def _level(view: View, number: int, known: dict[int, dict[str, Record]]) -> _Level:
+    """The groups of a level, with their active members."""
+    records, below = list(known[number].values()), known[number - 1]
+    edges = view.links(list(known[number]), EdgeKind.CONTAINS)
     members = {
-        record.id: [e.target for e in edges.get(record.id, ()) if e.target in active]
+        record.id: [e.target for e in edges.get(record.id, ()) if e.target in below]
         for record in records
     }
-    return _Level(records, members, _vectors(view, records))
+    return _Level(number, records, members, below, _vectors(view, records))
 
 
 def _records(view: View, names: Sequence[str]) -> list[Record]:
@@ -303,14 +308,14 @@ def _rekeyed(view: View, group: Record, mean: FloatArray) -> list[Op]:
 
 
 def _group(
-    members: Sequence[Record], level: int, view: View, mean: FloatArray, alias: str = ""
+    members: Sequence[Record], level: int, view: View, mean: FloatArray, maker: str, alias: str
 ) -> Op:
     """A new group, named after its first member until it is described."""
     record = Record(
-        id=f"@{alias or 'group'}", scope=view.scope, level=level, kind=_KINDS[level],
+        id=f"@{alias}", scope=view.scope, level=level, kind=_KINDS[level],
         text=_text(members[0]), valid_from=_until(members), stored_at=members[0].stored_at,
-        said_at=min((aware(m.said_at) for m in members if m.said_at), default=None),
-        payload={"by": "levels"}, trust=min(member.trust for member in members),
+        said_at=_began(members), payload={"by": maker},
+        trust=min(member.trust for member in members),
     )  # fmt: skip
     return Add(
         record=record, keys=_keys(view, record, mean), sources=tuple(m.id for m in members),
@@ -318,7 +323,12 @@ def _group(
     )  # fmt: skip
 
 
-def _until(members: Sequence[Record]) -> Any:
+def _began(members: Sequence[Record]) -> datetime | None:
+    """Since when it was spoken of."""
+    return min((aware(m.said_at) for m in members if m.said_at), default=None)
+
+
+def _until(members: Sequence[Record]) -> datetime:
     """From when on all of it had been said: an earlier look at the scope must not show it."""
     return max(aware(m.valid_from or m.said_at or m.stored_at) for m in members)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -47,6 +48,36 @@ def moved(mean: FloatArray, count: int, vector: FloatArray) -> FloatArray:
     total = mean * count + vector
     norm = float(np.linalg.norm(total))
     return np.asarray(total / norm if norm > 0 else total, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """Groups after something was placed: their means, and who came to which of them."""
+
+    means: FloatArray
+    rows: dict[int, list[int]]
+
+
+def grown(means: FloatArray, counts: Sequence[int], vectors: FloatArray, least: float) -> Grown:
+    """Place rows one after the other: each in the groups it belongs to, or in one of its own.
+
+    `means`, (g, dim), are those of groups of `counts` members. What comes moves them, and the next
+    row sees where they are. Groups that are begun follow those that were there.
+    """
+    size = len(means)
+    room = np.zeros((size + len(vectors), vectors.shape[1]), np.float32)
+    room[:size] = means
+    held = [*counts, *[0] * len(vectors)]
+    rows: dict[int, list[int]] = {}
+    for row, vector in enumerate(vectors):
+        found = groups_of(vector, room[:size], least)
+        if not found:
+            found, size = [size], size + 1
+        for at in found:
+            room[at] = moved(room[at], held[at], vector)
+            held[at] += 1
+            rows.setdefault(at, []).append(row)
+    return Grown(room[:size], rows)
 
 
 def halves(vectors: FloatArray, rounds: int = 10) -> tuple[list[int], list[int]]:
