@@ -29,7 +29,11 @@ from stepwell.models import (
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question, and what may answer it. `found` are the hits of earlier rounds."""
+    """A question, and what may answer it. `found` are the hits of earlier rounds.
+
+    `budget` are the tokens of the context that is asked for, None for a recall. `free` says that
+    any level may answer: a context for which the caller has named none.
+    """
 
     text: str
     k: int = 10
@@ -42,6 +46,8 @@ class Query:
     task: str | None = None
     round: int = 0
     found: tuple[Hit, ...] = ()
+    budget: int | None = None
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

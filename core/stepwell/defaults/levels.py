@@ -66,7 +66,7 @@ class Levels:
     most: int = 15
     silence: float = 3.0
     near: tuple[float, float] = (0.3, 0.15)
-    full: int = 24
+    full: int = 12
     same: float = 0.8
     tokens: int = 64
     name: str = "levels"
@@ -150,20 +150,20 @@ class Levels:
         least = placing.threshold(usual, self.near[level.number - 2])
         vectors = _vectors(view, loose)
         counts = [len(level.members[group.id]) for group in level.records]
-        placed = placing.grown(level.vectors, counts, vectors, least)
+        placed = placing.grown(_centres(view, level), counts, vectors, least)
         ops: list[Op] = []
         held = len(level.records)
         for at, rows in placed.rows.items():
             members = [loose[row] for row in rows]
             if at >= held:
-                mean = placed.means[at]
+                mean = _normal(placed.centres[at])
                 ops.append(
                     _group(members, level.number, view, mean, self.name, f"{self.name}-{at}")
                 )
                 continue
             group = level.records[at]
             ops += [_contains(group.id, member.id) for member in members]
-            ops += _rekeyed(view, group, placed.means[at])
+            ops += _rekeyed(view, group, _normal(placed.centres[at]))
         return ops
 
     def _emptied(self, view: View, level: _Level, usual: float) -> list[Op]:  # noqa: ARG002 - a step like the others
@@ -245,6 +245,18 @@ def _level(view: View, number: int, known: dict[int, dict[str, Record]]) -> _Lev
         for record in records
     }
     return _Level(number, records, members, below, _vectors(view, records))
+
+
+def _centres(view: View, level: _Level) -> FloatArray:
+    """The average of each group's members' vectors, not normalised, (g, dim)."""
+    place = {name: at for at, name in enumerate(level.below)}
+    vectors = _vectors(view, list(level.below.values()))
+    made = np.zeros((len(level.records), vectors.shape[1]), np.float32)
+    for row, group in zip(made, level.records, strict=True):
+        inside = [place[name] for name in level.members[group.id]]
+        if inside:
+            row[:] = vectors[inside].mean(axis=0)
+    return made
 
 
 def _records(view: View, names: Sequence[str]) -> list[Record]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
 from stepwell.defaults.levels import Levels
+from stepwell.defaults.overview import Overview
 from stepwell.defaults.ranking import WEIGHTS, Ranker
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import scoring
@@ -188,13 +189,15 @@ CHANNELS = (*(name for name in WEIGHTS if name != "sentences"), "order")
 
 #: The built-in policies under their names, with their usual parameters.
 POLICIES: tuple[
-    WordKeys | VectorKeys | Sessions | Levels | Ranker | Channel | FlatPacker | Packer, ...
+    WordKeys | VectorKeys | Sessions | Levels | Ranker | Overview | Channel | FlatPacker | Packer,
+    ...,
 ] = (
     WordKeys(),
     VectorKeys(),
     Sessions(),
     Levels(),
     Ranker(),
+    Overview(),
     *(Channel(name) for name in CHANNELS),
     FlatPacker(),
     Packer(),

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from stepwell.contracts import Index, IndexSpec
 from stepwell.defaults.levels import Levels
+from stepwell.defaults.overview import Overview
 from stepwell.defaults.policies import (
     CHANNELS,
     Channel,
@@ -69,7 +70,7 @@ class Presets:
             Preset(
                 "default",
                 3,
-                (*keys, Levels(), Ranker(), *map(Channel, CHANNELS[:-1]), Packer()),
+                (*keys, Levels(), Ranker(), Overview(), *map(Channel, CHANNELS[:-1]), Packer()),
             ),
             # Plain retrieval over raw turns: what every mechanism has to beat.
             Preset("flat", 2, (*keys, FixedRanker(plain), *map(Channel, plain), FlatPacker())),

@@ -91,6 +91,11 @@ def by_worth(
     return sorted(hits, key=worth)
 
 
+def cost_of(record: Record, *, count: Counter = count_tokens, nonce: str = STAND_IN) -> int:
+    """Tokens that a whole record takes in a context, without the lines above it."""
+    return quote_cost(quoted(Block(Hit(record, 0.0, (), {}))), nonce=nonce, count=count)
+
+
 def fit(
     packing: Packing, budget: int, *, nonce: str, count: Counter = count_tokens
 ) -> tuple[str, int, tuple[Hit, ...], tuple[LeftOut, ...]]:
@@ -164,6 +169,8 @@ def _trimmed(hit: Hit) -> Hit:
 def _speaker(record: Record) -> str | None:
     if record.actor or record.role:
         return record.actor or record.role
+    if record.kind is not Kind.EPISODE:
+        return "memory"  # what was derived was said by nobody
     return None if record.origin is Origin.UNKNOWN else record.origin.value
 
 

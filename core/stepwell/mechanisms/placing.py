@@ -32,41 +32,38 @@ def threshold(usual_cosine: float, near: float = NEAR) -> float:
 
 
 def groups_of(
-    vector: FloatArray, means: FloatArray, least: float, *, most: int = 2, tied: float = TIED
+    vector: FloatArray, centres: FloatArray, least: float, *, most: int = 2, tied: float = TIED
 ) -> list[int]:
-    """The rows of `means` that a vector belongs to, nearest first: none, one, or some as near."""
-    if not len(means) or not np.any(vector):
+    """The rows of `centres` that a vector belongs to, nearest first: none, one, or some as near."""
+    if not len(centres) or not np.any(vector):
         return []
-    cosines = means @ vector
+    cosines = centres @ vector
     order = np.argsort(-cosines, kind="stable")[:most]
     best = float(cosines[order[0]])
     return [int(at) for at in order if cosines[at] >= max(least, tied * best)]
 
 
-def moved(mean: FloatArray, count: int, vector: FloatArray) -> FloatArray:
-    """The normalised mean of `count` vectors once another one has come."""
-    total = mean * count + vector
-    norm = float(np.linalg.norm(total))
-    return np.asarray(total / norm if norm > 0 else total, np.float32)
-
-
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """Groups after something was placed: their means, and who came to which of them."""
+    """Groups after something was placed: their averages, and who came to which of them."""
 
-    means: FloatArray
+    centres: FloatArray
     rows: dict[int, list[int]]
 
 
-def grown(means: FloatArray, counts: Sequence[int], vectors: FloatArray, least: float) -> Grown:
+def grown(
+    centres: FloatArray, counts: Sequence[int], vectors: FloatArray, least: float
+) -> Grown:  # fmt: skip
     """Place rows one after the other: each in the groups it belongs to, or in one of its own.
 
-    `means`, (g, dim), are those of groups of `counts` members. What comes moves them, and the next
-    row sees where they are. Groups that are begun follow those that were there.
+    `centres`, (g, dim), are the averages of groups of `counts` vectors, not normalised: so a cosine
+    with one is the mean of those with its members, and a group does not draw the more the larger
+    it is. What comes moves them, and the next row sees where they are. Groups that are begun follow
+    those that were there.
     """
-    size = len(means)
+    size = len(centres)
     room = np.zeros((size + len(vectors), vectors.shape[1]), np.float32)
-    room[:size] = means
+    room[:size] = centres
     held = [*counts, *[0] * len(vectors)]
     rows: dict[int, list[int]] = {}
     for row, vector in enumerate(vectors):
@@ -74,7 +71,7 @@ def grown(means: FloatArray, counts: Sequence[int], vectors: FloatArray, least: 
         if not found:
             found, size = [size], size + 1
         for at in found:
-            room[at] = moved(room[at], held[at], vector)
+            room[at] += (vector - room[at]) / (held[at] + 1)
             held[at] += 1
             rows.setdefault(at, []).append(row)
     return Grown(room[:size], rows)

@@ -105,12 +105,12 @@ class Engine:
             return self.recaller.recall(path, query, moment=moment, deadline=deadline)
 
     def context(
-        self, path: tuple[str, ...], query: Query, budget: int, *, moment: Moment | None = None,
+        self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
         deadline: float | None = None,
     ) -> Context:  # fmt: skip
         """See Recaller.context."""
         with self.traffic():
-            return self.recaller.context(path, query, budget, moment=moment, deadline=deadline)
+            return self.recaller.context(path, query, moment=moment, deadline=deadline)
 
     def work_aside(self) -> None:
         """Consolidate in a thread from now on, while nobody waits for anything."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from stepwell.filters import Filter
-from stepwell.memory.arguments import query_of, seconds_of, whole
+from stepwell.memory.arguments import query_of, seconds_of
 from stepwell.memory.engine import Engine
 from stepwell.models import Context, Explanation, Recall, Record
 from stepwell.searching import Moment, ScopeView
@@ -41,10 +41,11 @@ class Past:
     ) -> Context:  # fmt: skip
         """See Scope.context."""
         asked = query_of(
-            query, now=now or self.moment.at, where=where, min_trust=min_trust, role=role
-        )
+            query, now=now or self.moment.at, where=where, min_trust=min_trust, role=role,
+            budget=budget,
+        )  # fmt: skip
         return self._engine.ready().context(
-            self.path, asked, whole(budget, "a budget of tokens"), moment=self.moment,
+            self.path, asked, moment=self.moment,
             deadline=seconds_of(deadline, "deadline"),
         )  # fmt: skip
 

@@ -136,10 +136,11 @@ class Scope:
         Never more than `budget` tokens. The whole scope, when it fits. Raises InvalidQuery.
         """
         asked = query_of(
-            query, now=now, where=where, levels=levels, min_trust=min_trust, role=role, task=task
-        )
+            query, now=now, where=where, levels=levels, min_trust=min_trust, role=role, task=task,
+            budget=budget,
+        )  # fmt: skip
         return self._engine.ready().context(
-            self.path, asked, whole(budget, "a budget of tokens"),
+            self.path, asked,
             deadline=seconds_of(deadline, "deadline"),
         )  # fmt: skip
 

@@ -90,10 +90,11 @@ class Recaller:
         return recall
 
     def context(
-        self, path: tuple[str, ...], query: Query, budget: int, *, moment: Moment | None = None,
+        self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
         deadline: float | None = None,
     ) -> Context:  # fmt: skip
-        """A fenced text for a model, never above its budget."""
+        """A fenced text for a model, never above the question's budget."""
+        budget = query.budget or 0
         with self._view(path, query, moment) as view:
             run = self._run(query, view, deadline)
             row = view.row

@@ -27,6 +27,11 @@ class Side:
     def __len__(self) -> int:
         return len(self.cache)
 
+    def shows(self, ref: int) -> bool:
+        """Whether a record is here, and seen."""
+        place = self.cache.place(ref)
+        return place is not None and (self.seen is None or bool(self.seen[place]))
+
     def candidates(
         self, channel: str, query: str, limit: int | None = None, narrow: Narrow | None = None
     ) -> Candidates:

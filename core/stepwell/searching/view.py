@@ -226,17 +226,15 @@ class ScopeView:
         ref = self.reader.find(row, [record_or_turn_id]).get(record_or_turn_id)
         if ref is None:
             return None
-        if self.moment is not None:
-            for episodes in (True, False):
-                side = self.side(episodes)
-                place = None if side is None else side.cache.place(ref)
-                if side is None or place is None:
-                    continue
-                if side.seen is None or side.seen[place]:
-                    return self.load([ref])[0][1]
-            return None
-        loaded = self.load([ref])
+        loaded = self.load(self._shown([ref]))
         return loaded[0][1] if loaded else None
+
+    def _shown(self, refs: list[int]) -> list[int]:
+        """Those of some records that this moment, and the trust asked for, let through."""
+        if self.moment is None and self.min_trust <= 0:
+            return refs
+        sides = [side for side in (self.side(True), self.side(False)) if side is not None]
+        return [ref for ref in refs if any(side.shows(ref) for side in sides)]
 
     def records(
         self, where: Filter | None = None, after: str | None = None, limit: int = 100
@@ -248,8 +246,9 @@ class ScopeView:
         start = 0
         if after is not None:
             start = self.reader.find(row, [after]).get(after) or 0
-        refs = self.reader.select(row, where, start, limit)
-        return [record for _, record in self.load(refs)]
+        narrowed = self.moment is not None or self.min_trust > 0
+        refs = self._shown(self.reader.select(row, where, start, 2**62 if narrowed else limit))
+        return [record for _, record in self.load(refs[:limit])]
 
     def neighbours(self, record_id: str, before: int = 1, after: int = 1) -> list[Record]:
         """The records said around it in its session, in order, itself left out."""
