@@ -63,14 +63,14 @@ class Overview:
     name: str = "overview"
 
     @hookimpl
-    def refine(self, plan: Plan, view: View) -> Sequence[Hit] | None:
+    def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """Groups in place of hits, where an overview is asked for and there are any."""
         query = plan.query
         above = all(level > 0 for level in query.levels)
         if query.where is not None or not (query.free or above):
-            return None
+            return hits
         if not questions.read(query.text).overall:
-            return None
+            return hits
         grown = _grown(view)
         spoken = _spoken(grown, query)
         if above:
@@ -80,7 +80,7 @@ class Overview:
         else:
             chosen = _zoomed(view, grown, query, spoken)
         if not chosen:
-            return None
+            return hits
         return _hits(view, grown, chosen)
 
 

@@ -292,8 +292,7 @@ class Recaller:
             run = self._run(query, view, None)
             record = view.get(record_id)
             if record is None:
-                reason = "this scope holds no record of that id"
-                return Explanation(record_id, query.text, None, 0.0, {}, reason)
+                return Explanation(record_id, query.text, None, 0.0, {}, _unseen(view, record_id))
             asked = replace(query, levels=tuple({*query.levels, record.level}))
             plan = self._plan(run, asked)
             fused = [
@@ -304,7 +303,7 @@ class Recaller:
             ref = None if view.row is None else view.reader.find(view.row, [record.id])[record.id]
             place = fused[0].side.cache.place(ref) if fused and ref is not None else None
             if place is None or (fused[0].side.seen is not None and not fused[0].side.seen[place]):
-                return Explanation(record.id, query.text, None, 0.0, {}, _absent(record, query))
+                return Explanation(record.id, query.text, None, 0.0, {}, _absent(record))
             side = fused[0]
             order = top_places(side, len(side.side), least=-1.0)
             where = np.flatnonzero(order == place)
@@ -371,11 +370,18 @@ def _sorted(hits: list[Hit]) -> bool:
     return all(a.score >= b.score for a, b in pairwise(hits))
 
 
-def _absent(record: Record, query: Query) -> str:
+def _unseen(view: ScopeView, record_id: str) -> str:
+    row = view.row
+    refs = [] if row is None else list(view.reader.find(row, [record_id]).values())
+    for _, record in view.load([ref for ref in refs if ref is not None]):
+        if record.trust < view.min_trust:
+            return f"its trust {record.trust:.2f} is below {view.min_trust:.2f}"
+    return "this scope holds no record of that id"
+
+
+def _absent(record: Record) -> str:
     if record.status.value != "active":
         return f"it is {record.status.value}"
-    if record.trust < query.min_trust:
-        return f"its trust {record.trust:.2f} is below {query.min_trust:.2f}"
     return "it has no key to be found by yet; consolidate() makes it"
 
 
