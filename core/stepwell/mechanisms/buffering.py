@@ -20,6 +20,8 @@ FIRST, STEP, LAST = 0.2, 0.05, 0.5
 REACH = 3
 #: Items on either side that cohesion is measured over.
 WIDTH = 3
+#: Directions that words are counted in where there is no embedder.
+BAG = 256
 
 
 def sizes(texts: Sequence[str]) -> list[int]:
@@ -42,12 +44,16 @@ def batches(tokens: Sequence[int], limit: int) -> list[int]:
     return [*ends, len(tokens) - 1] if tokens else []
 
 
-def bags(texts: Sequence[TermArray]) -> FloatArray:
-    """Texts as normalised counts of their terms, where there is no embedder; (n, distinct)."""
-    every = np.unique(np.concatenate([*texts, np.empty(0, np.uint64)]))
-    rows = np.zeros((len(texts), len(every)), np.float32)
+def bags(texts: Sequence[TermArray], dim: int = BAG) -> FloatArray:
+    """Texts as normalised vectors of their terms, where there is no embedder; (n, dim).
+
+    Each term counts in one of `dim` directions, for or against, as its hash says: the cosine of two
+    texts is about that of their words, and a text without words is all zero.
+    """
+    rows = np.zeros((len(texts), dim), np.float32)
     for row, terms in zip(rows, texts, strict=True):
-        np.add.at(row, np.searchsorted(every, terms), 1)
+        signs = np.where(terms >> np.uint64(63), np.float32(1), np.float32(-1))
+        np.add.at(row, (terms % np.uint64(dim)).astype(np.int64), signs)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(norms > 0, norms, 1), np.float32)
 
