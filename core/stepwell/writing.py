@@ -31,6 +31,8 @@ from stepwell.searching import Searcher
 
 #: Scopes whose numbers are kept at hand.
 _KEPT_SCOPES = 10_000
+#: The hooks by which policies make something of new turns.
+_DERIVING = ("segment", "extract", "organize")
 
 
 @dataclass(slots=True)
@@ -220,7 +222,7 @@ class Writer:
                     if upstream is not None and upstream != item.ref:
                         writer.link_all(row, upstream, EdgeKind.NEXT, [item.ref])
         self._queue_keys(writer, row, new, degraded)
-        if self._plugins.has("segment"):
+        if any(map(self._plugins.has, _DERIVING)):
             writer.enqueue(row, "segment", new[0].ref, new[-1].ref)
 
     def _queue_keys(

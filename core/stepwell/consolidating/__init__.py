@@ -10,22 +10,24 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 
 from stepwell.committing import Committer, unseen
+from stepwell.consolidating.deriving import Deriver
 from stepwell.consolidating.keying import Keyer, whole, within
-from stepwell.contracts import DUE, EMBEDDER, LATER, ScopeRow, Skip, StoreReader, StoreWriter, Work
+from stepwell.consolidating.tracing import Tracer
+from stepwell.contracts import DUE, EMBEDDER, LATER, ScopeRow, StoreReader, StoreWriter, Work
 from stepwell.errors import InvalidInput, PluginFailed
 from stepwell.filters import Filter
-from stepwell.models import Edge, EdgeKind, Kind, Record, Report, Status
-from stepwell.ops import Add, Link, Op, Revise, SetState, allowed
+from stepwell.models import Report
+from stepwell.ops import Op, Rekey, Revise, SetState
 from stepwell.plugins import Plugins
-from stepwell.searching import WORDS, ScopeView, Searcher
+from stepwell.searching import Searcher
 
 _MANY = 2**62
 #: Tasks that are looked at at once.
 _PAGE = 1000
-_WHO = "segment"
+#: How often maintaining policies are asked in one `consolidate`, at most.
+_ROUNDS = 64
 
 
 class Consolidator:
@@ -36,9 +38,11 @@ class Consolidator:
         self._searcher = searcher
         self._plugins = plugins
         self._keyer = Keyer(searcher, plugins)
+        self._tracer = Tracer(plugins, self._keyer)
+        self._deriver = Deriver(plugins, self._tracer)
         self._kinds = {
             "keys": self._keys, "segment": self._segment, "derive": self._derive,
-            "extract": self._extract, "later": self._later,
+            "extract": self._extract, "organize": self._organize, "later": self._later,
         }  # fmt: skip
 
     def consolidate(
@@ -131,10 +135,23 @@ class Consolidator:
         batch: Sequence[Work],
         counts: dict[str, int],
         then: Callable[[StoreWriter, Sequence[str]], None] | None = None,
-    ) -> None:
-        applied = self._committer.apply(row, ops, tasks=[t.number for t in batch], then=then)
+    ) -> int:
+        """Apply ops and take their tasks off the queue, in one transaction; how many were kept."""
+        if not ops and not batch:
+            return 0
+        words_alone = self._searcher.models.space is None
+
+        def and_then(writer: StoreWriter, made: Sequence[str]) -> None:
+            keyed = made or any(isinstance(op, (Revise, Rekey)) for op in ops)
+            if words_alone and keyed and writer.meta(EMBEDDER) is not None:
+                writer.set_meta(DUE, "1")  # it still lacks a vector
+            if then is not None:
+                then(writer, made)
+
+        applied = self._committer.apply(row, ops, tasks=[t.number for t in batch], then=and_then)
         for name in [op.name for op in applied.kept] + ["dropped"] * len(applied.dropped):
             counts[name] = counts.get(name, 0) + 1
+        return len(applied.kept)
 
     # tasks ------------------------------------------------------------------------------------
 
@@ -146,13 +163,7 @@ class Consolidator:
         # Nothing is read while an embedder takes its time: others may write, and logs be emptied.
         with self._searcher.view(row.path) as view:
             ops = self._keyer.missing(view, records)
-            space = view.models.space
-
-        def then(writer: StoreWriter, _: Sequence[str]) -> None:
-            if space is None and writer.meta(EMBEDDER) is not None:
-                writer.set_meta(DUE, "1")  # they still lack a vector
-
-        self._done(row, ops + gone, batch, counts, then=then)
+        self._done(row, ops + gone, batch, counts)
         counts["keyed"] = counts.get("keyed", 0) + len(records)
 
     def _later(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
@@ -172,148 +183,87 @@ class Consolidator:
             self._done(row, ops, batch if last else (), counts, then=then)
 
     def _segment(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
-        """Traces of the sessions that got new turns, and what policies make of them."""
-        ops: list[Op] = []
+        """Traces of the sessions that got new turns; then what policies make of them is queued."""
+        wanted = self._deriver.wanted
         with self._searcher.view(row.path) as view:
-            for session in self._sessions(view.reader, row, batch):
-                ops += self._traces(view, row, session)
-        self._done(row, ops, batch, counts, then=self._queue_extraction(row, ops))
-
-    def _queue_extraction(
-        self, row: ScopeRow, ops: Sequence[Op]
-    ) -> Callable[[StoreWriter, Sequence[str]], None]:
-        revised = [op.id for op in ops if isinstance(op, Revise)]
-        wanted = self._plugins.has("extract") or self._plugins.has("organize")
+            fresh = self._fresh(view.reader, row, batch)
+            cut = self._tracer.cut(view, row, fresh)
+        revised = [op.id for op in cut.ops if isinstance(op, Revise)]
 
         def then(writer: StoreWriter, made: Sequence[str]) -> None:
-            for ref in writer.find(row, [*made, *revised]).values() if wanted else ():
-                writer.enqueue(row, "extract", ref)
+            if not wanted:
+                return
+            traces = writer.find(row, [*made, *revised])
+            for ref in sorted({ref for ref in (*traces.values(), *cut.loose) if ref is not None}):
+                writer.enqueue(row, wanted[0], ref)
 
-        return then
+        self._done(row, cut.ops, batch, counts, then=then)
 
-    def _traces(self, view: ScopeView, row: ScopeRow, session: str) -> list[Op]:
-        refs = view.reader.select(row, Filter(session=session, level=0), 0, _MANY)
-        buffer = [record for _, record in view.load(refs)]
-        answer, name = self._plugins.first("segment", buffer=tuple(buffer), view=view)
-        ops: list[Op] = []
-        for first, last in pairwise([-1, *_ends(answer, len(buffer), name)]):
-            members = slice(first + 1, last + 1)
-            ops += self._trace(view, row, buffer[members], refs[members])
-        return ops
-
-    def _sessions(self, reader: StoreReader, row: ScopeRow, batch: Sequence[Work]) -> list[str]:
-        """The sessions that a batch of tasks is about, each once."""
+    def _fresh(self, reader: StoreReader, row: ScopeRow, batch: Sequence[Work]) -> list[int]:
+        """The active turns that a batch of tasks is about, ascending."""
         # In order of arrival, so the span that may hold a record is the last one begun before it.
         spans = sorted((task.ref or 0, task.until or 0) for task in batch)
         firsts = [first for first, _ in spans]
-        refs = [
+        return [
             ref
-            for ref in reader.select(row, None, firsts[0] - 1, _MANY)
+            for ref in reader.select(row, Filter(level=0), firsts[0] - 1, _MANY)
             if ref <= spans[bisect_right(firsts, ref) - 1][1]
         ]
-        entries = reader.entries(row, refs)
-        return list(dict.fromkeys(e[10] for e in entries if e[2] == 0 and e[10] is not None))
-
-    def _trace(
-        self, view: ScopeView, row: ScopeRow, members: Sequence[Record], refs: Sequence[int]
-    ) -> list[Op]:
-        """Ops for a new trace, or for the one that is there already."""
-        text = heading(members)
-        began = min((m.said_at for m in members if m.said_at), default=None)
-        above = view.reader.edges(row, refs[0], EdgeKind.CONTAINS)
-        for ref, trace in view.reader.load(
-            row, sorted({e.source for e in above if e.target == refs[0]})
-        ):
-            if trace.kind is not Kind.TRACE:
-                continue
-            known = set(view.reader.targets(row, ref, EdgeKind.CONTAINS))
-            ops: list[Op] = [
-                Link(edge=Edge(source=trace.id, kind=EdgeKind.CONTAINS, target=m.id), who=_WHO)
-                for m, r in zip(members, refs, strict=True)
-                if r not in known
-            ]
-            if trace.text != text or trace.status is Status.STALE:
-                named = trace.model_copy(update={"text": text})
-                keys = self._keyer.whole_keys(named, view)
-                # A turn that is forgotten meanwhile bumps the version: its words must not return.
-                held = trace.version
-                ops.append(
-                    Revise(id=trace.id, text=text, keys=keys, said_at=began, who=_WHO, expects=held)
-                )
-                if trace.status is Status.STALE:
-                    replaced = any(
-                        edge.target == ref
-                        for edge in view.reader.edges(row, ref, EdgeKind.SUPERSEDES)
-                    )
-                    status = Status.SUPERSEDED if replaced else Status.ACTIVE
-                    ops.append(SetState(id=trace.id, status=status, who=_WHO, expects=held + 1))
-            return ops
-        record = Record(
-            id="", scope=row.path, level=1, kind=Kind.TRACE, text=text, session=members[0].session,
-            said_at=began,
-            stored_at=members[-1].stored_at, trust=min(m.trust for m in members),
-        )  # fmt: skip
-        keys = self._keyer.whole_keys(record, view)
-        sources = tuple(m.id for m in members)
-        return [Add(record=record, keys=keys, sources=sources, contains=True, who=_WHO)]
 
     def _extract(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
-        """What extracting, reconciling and organising policies make of a trace."""
-        settled: list[Op] = []
+        """Candidates from a trace or a turn; both it and they are to be organized."""
+        ref = batch[0].ref or 0
+        ops: list[Op] = []
         with self._searcher.view(row.path) as view:
-            for _, trace in view.load([batch[0].ref or 0]):
-                for candidate in _ops(self._plugins.collect("extract", trace=trace, view=view)):
-                    settled += self._reconciled(candidate, view)
-                settled += _ops(self._plugins.collect("organize", record=trace, view=view))
-        self._done(row, settled, batch, counts)
+            for record in whole(view, [ref]):
+                ops = self._deriver.extract(view, record)
 
-    def _reconciled(self, candidate: Op, view: ScopeView) -> list[Op]:
-        near: list[Record] = []
-        if isinstance(candidate, Add):
-            side = view.side(episodes=False)
-            if side is not None and len(side):
-                found = side.candidates(WORDS, candidate.record.text, 10)
-                near = [r for _, r in view.load([int(side.cache.refs[p]) for p in found.places])]
-            fresh = candidate.record
-            if any(r.kind == fresh.kind and r.text == fresh.text for r in near):
-                return []  # a trace that grew is read again; what is there already stays as it is
-        answer, name = self._plugins.first(
-            "reconcile", candidate=candidate, neighbours=tuple(near), view=view
-        )
-        if answer is None:
-            return [candidate]
-        if isinstance(answer, Skip):
-            return []
-        return _ops([(name or "", answer)])
+        def then(writer: StoreWriter, made: Sequence[str]) -> None:
+            if "organize" in self._deriver.wanted:
+                for fresh in (ref, *writer.find(row, made).values()):
+                    writer.enqueue(row, "organize", fresh)
+
+        self._done(row, ops, batch, counts, then=then)
+
+    def _organize(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+        """Parents and edges of a record; new parents are to be organized, too."""
+        ops: list[Op] = []
+        level = 0
+        with self._searcher.view(row.path) as view:
+            for record in whole(view, [batch[0].ref or 0]):
+                level = record.level
+                ops = self._deriver.organize(view, record)
+
+        def then(writer: StoreWriter, made: Sequence[str]) -> None:
+            refs = [ref for ref in writer.find(row, made).values() if ref is not None]
+            for ref, parent in writer.load(row, refs):
+                if parent.level > level:
+                    writer.enqueue(row, "organize", ref)
+
+        self._done(row, ops, batch, counts, then=then)
 
     def _derive(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
-        """A derived record lost a source: traces are made again, others wait for their policy."""
+        """A derived record lost a source: it is made again of what is left."""
         with self._searcher.view(row.path) as view:
-            loaded = view.reader.load(row, [batch[0].ref or 0])
-            ops: list[Op] = []
-            if loaded and loaded[0][1].kind is Kind.TRACE and loaded[0][1].status is Status.STALE:
-                members = view.reader.targets(row, loaded[0][0], EdgeKind.CONTAINS)
-                left = [record for _, record in view.load(members)]
-                if left:
-                    ops = self._trace(view, row, left, members)
+            ops = self._deriver.stale(view, row, batch[0].ref or 0)
         self._done(row, ops, batch, counts)
 
     def _maintain(self, row: ScopeRow, until: float | None, counts: dict[str, int]) -> list[str]:
-        """What maintaining policies propose; what failed."""
-        if not self._plugins.has("maintain"):
-            return []
-        left = None if until is None else max(0.0, until - time.monotonic())
-        ops: list[Op] = []
+        """What the passing of time and maintaining policies propose, step by step; what failed."""
         failed: list[str] = []
-        with self._searcher.view(row.path) as view:
-            for answer in self._plugins.collect(
-                "maintain", trigger="consolidate", budget=left, view=view
-            ):
-                try:
-                    ops += _ops([answer])
-                except (PluginFailed, InvalidInput) as error:
-                    failed.append(f"maintain: {error}")
-        self._done(row, ops, (), counts)
+        if self._plugins.has("observe"):
+            with self._searcher.view(row.path) as view:
+                ops = self._deriver.tick(view)
+            self._done(row, ops, (), counts)
+        for _ in range(_ROUNDS if self._plugins.has("maintain") else 0):
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            with self._searcher.view(row.path) as view:
+                ops, flaws = self._deriver.maintain(view, left)
+            failed += [flaw for flaw in flaws if flaw not in failed]
+            if not self._done(row, ops, (), counts):
+                break
         return failed
 
 
@@ -338,40 +288,3 @@ def _batches(tasks: Sequence[Work]) -> Iterator[list[Work]]:
 def _size(tasks: Sequence[Work]) -> int:
     """How many records tasks are about at most."""
     return sum((task.until or 0) - (task.ref or 0) + 1 for task in tasks)
-
-
-def heading(members: Sequence[Record]) -> str:
-    """What a trace is, in words that are sure: its session, speakers, length and days."""
-    actors = sorted({m.actor for m in members if m.actor})
-    days = sorted({m.said_at.date().isoformat() for m in members if m.said_at})
-    parts = [f"{members[0].session}: {len(members)} turn{'s' if len(members) > 1 else ''}"]
-    if actors:
-        parts.append("by " + ", ".join(actors[:8]))
-    if days:
-        parts.append(f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}")
-    return " ".join(parts)
-
-
-def _ends(answer: object, size: int, name: str | None) -> list[int]:
-    """Where traces end, checked: ascending, within the buffer; the rest is a trace of its own."""
-    if answer is None:
-        return []
-    sound = isinstance(answer, (list, tuple)) and all(
-        isinstance(end, int) and 0 <= end < size for end in answer
-    )
-    if not sound or not isinstance(answer, (list, tuple)) or sorted(set(answer)) != list(answer):
-        raise PluginFailed(f"plugin {name!r} failed in hook 'segment': not ascending places")
-    ends = list(answer)
-    return ends if ends and ends[-1] == size - 1 else [*ends, size - 1]
-
-
-def _ops(answers: Sequence[tuple[str, object]]) -> list[Op]:
-    """Ops that policies returned, marked as theirs. Raises PluginFailed or InvalidOp."""
-    ops: list[Op] = []
-    for name, answer in answers:
-        if isinstance(answer, PluginFailed):
-            raise answer
-        if not isinstance(answer, (list, tuple)):
-            raise PluginFailed(f"plugin {name!r} returned {type(answer).__name__} instead of ops")
-        ops += [allowed(op, name) for op in answer]
-    return ops
