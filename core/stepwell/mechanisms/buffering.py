@@ -106,6 +106,12 @@ def hybrid(fines: Sequence[int], coarses: Collection[int], reach: int = REACH) -
     return near or list(fines)
 
 
-def cut(vectors: FloatArray, reach: int = REACH, width: int = WIDTH) -> list[int]:
+def cut(
+    vectors: FloatArray,
+    reach: int = REACH,
+    width: int = WIDTH,
+    *,
+    thresholds: tuple[float, float, float] = (FIRST, STEP, LAST),
+) -> list[int]:
     """Where items of these vectors are best cut, ascending; nowhere if all is of one topic."""
-    return hybrid(fine(adjacent(vectors)), coarse(cohesion(vectors, width)), reach)
+    return hybrid(fine(adjacent(vectors), *thresholds), coarse(cohesion(vectors, width)), reach)

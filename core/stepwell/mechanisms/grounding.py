@@ -11,10 +11,16 @@ from dataclasses import replace
 
 from stepwell.contracts import FloatArray, Plan, Query, View
 from stepwell.filters import Filter
-from stepwell.models import Hit, Kind, Record
+from stepwell.mechanisms.buffering import bags
+from stepwell.mechanisms.words import terms
+from stepwell.models import EdgeKind, Hit, Kind, Record
 
 #: Scores from here on are of turns that something derived supports, scores below of all others.
 SUPPORTED = 0.5
+#: What the names of those reasons begin with that are supports.
+_BY = "by "
+#: Ids that are asked for at once.
+_PAGE = 1000
 
 #: What supports each turn, by its record id or turn id: scores by the name of what found it.
 Support = Mapping[str, Mapping[str, float]]
@@ -36,6 +42,27 @@ def narrowed(
     return replace(query, levels=levels, where=where)
 
 
+def members(groups: Sequence[Record], view: View) -> dict[str, list[Record]]:
+    """What each group contains, by its id: the active records, in order of arrival."""
+    edges = view.links([group.id for group in groups], EdgeKind.CONTAINS)
+    names = list(dict.fromkeys(edge.target for within in edges.values() for edge in within))
+    found: dict[str, Record] = {}
+    for start in range(0, len(names), _PAGE):
+        page = names[start : start + _PAGE]
+        found |= {record.id: record for record in view.records(Filter(id=page), limit=_PAGE)}
+    return {
+        group.id: [found[e.target] for e in edges.get(group.id, ()) if e.target in found]
+        for group in groups
+    }
+
+
+def vectors_of(records: Sequence[Record], view: View) -> FloatArray:
+    """The normalised vector of each record; without an embedder, of its words."""
+    if view.models.space is None:
+        return bags([terms(record.spoken) for record in records])
+    return view.vectors([record.id for record in records])
+
+
 def cosines(question: str, record_ids: Sequence[str], view: View) -> FloatArray | None:
     """The cosine of a question with the mean vector of each record; None without an embedder."""
     if view.models.space is None:
@@ -44,12 +71,15 @@ def cosines(question: str, record_ids: Sequence[str], view: View) -> FloatArray 
     return made
 
 
-def grounded(support: Support, hits: Sequence[Hit], plan: Plan, view: View) -> list[Hit]:
+def grounded(
+    support: Support, hits: Sequence[Hit], plan: Plan, view: View, most: int | None = None
+) -> list[Hit]:
     """The turns that have support, best first, then all other turns among the hits.
 
     A turn counts as much as the best that supports it; turns of one score stay in their order. What
     the question's filter, trust or moment does not let through is left out. Hits of earlier rounds,
-    whose reasons say what supported them, may be among the hits.
+    whose reasons say what supported them, may be among the hits. Only the best `most` are supported
+    in the end; the rest are as all others.
     """
     turns = {hit.record.id: hit for hit in hits if hit.record.level == 0}
     reasons: dict[str, dict[str, float]] = {}
@@ -59,14 +89,23 @@ def grounded(support: Support, hits: Sequence[Hit], plan: Plan, view: View) -> l
         reasons[record.id] = said
     made = []
     for name, hit in turns.items():
-        why = {**hit.why, **{f"by {each}": score for each, score in reasons.get(name, {}).items()}}
+        why = {**hit.why, **{_BY + each: score for each, score in reasons.get(name, {}).items()}}
         made.append(replace(hit, score=_score(why), why=why))
-    return sorted(made, key=lambda hit: -hit.score)
+    made.sort(key=lambda hit: -hit.score)
+    if most is None:
+        return made
+    beyond = [_unsupported(hit) for hit in made[most:]]
+    return made[:most] + sorted(beyond, key=lambda hit: -hit.score)
+
+
+def _unsupported(hit: Hit) -> Hit:
+    why = {name: score for name, score in hit.why.items() if not name.startswith(_BY)}
+    return replace(hit, score=_score(why), why=why)
 
 
 def _score(why: Mapping[str, float]) -> float:
-    """What a turn's reasons come to: those beginning with "by" are supports."""
-    supports = [score for name, score in why.items() if name.startswith("by ")]
+    """What a turn's reasons come to."""
+    supports = [score for name, score in why.items() if name.startswith(_BY)]
     if supports:
         return SUPPORTED + (1 - SUPPORTED) * min(1.0, max(0.0, *supports))
     return SUPPORTED * min(0.999, sum(why.values()))
