@@ -6,6 +6,7 @@ Where no sign is found, it is a plain question, and nothing is done about it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -85,6 +86,13 @@ def read(question: str) -> Question:
         parts=_parts(seen, names) if asks else (),
         names=names,
     )
+
+
+def unanswered(question: str, found: Sequence[str]) -> str | None:
+    """The names in a question that nothing of what was found says anything of; None: of all."""
+    told = "\n".join(found).casefold()
+    missing = [name for name in read(question).names if name.casefold() not in told]
+    return " ".join(missing) or None
 
 
 def _line(text: str) -> re.Match[str] | None:

@@ -17,13 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from stepwell.contracts import (
-    STATUS_CODES,
-    BoolArray,
-    Candidates,
-    FloatArray,
-    ScopeRow,
-    Store,
-    StoreReader,
+    STATUS_CODES, BoolArray, Candidates, FloatArray, ScopeRow, Store, StoreReader,
 )  # fmt: skip
 from stepwell.filters import Filter
 from stepwell.identity import id_bytes
@@ -73,7 +67,7 @@ class ScopeView:
         self.scope = path
         self.now = now
         self.told = told
-        self.models = models.pinned()
+        self.models = models.pinned(self)
         self.moment = moment
         self.min_trust = min_trust
         self._store = store
@@ -85,7 +79,9 @@ class ScopeView:
         self._reader: StoreReader | None = None
         self._row: ScopeRow | None = None
         self._sides: dict[bool, Side] = {}
-        self._focus = True
+        self._focus: bool | None = None  # which side is searched, while one is
+        #: How often the scope had forgotten something when this view began to read it.
+        self.purges: int | None = None
         self._overlay: dict[int, dict[str, Any]] | None = None
 
     def __enter__(self) -> Self:
@@ -106,6 +102,18 @@ class ScopeView:
             raise
         self._locks.__exit__(kind, error, trace)
 
+    def let_go(self) -> None:
+        """End the read transaction and let the caches go: what is read next may be of later.
+
+        Within a search nothing is let go: its answers are places in what the caches hold.
+        """
+        if self._focus is not None:
+            return
+        self._reader = None
+        self._sides = {}
+        self._reading.close()
+        self._locks.close()
+
     # what is there ----------------------------------------------------------------------------
 
     @property
@@ -114,6 +122,8 @@ class ScopeView:
         if self._reader is None:
             self._reader = self._reading.enter_context(self._store.reading())
             self._row = self._reader.scope_of(self.scope)
+            if self._row is not None and self.purges is None:
+                self.purges = self._row.purges
         return self._reader
 
     @property
@@ -316,26 +326,26 @@ class ScopeView:
         """A record's place in this view, as used in Candidates."""
         row = self.row
         ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         return None if ref is None or side is None else side.cache.place(ref)
 
     def candidates(self, channel: str, query: str, limit: int | None = None) -> Candidates:
         """What a channel finds for a text; best first where a limit is given, else by place."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         if side is None:
             return Candidates(channel, np.empty(0, np.int64), np.empty(0, np.float32))
         return side.candidates(channel, query, limit)
 
     def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
         """Records by how far their vectors in a space stand out towards a normalised vector."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         if side is None or not len(side):
             return Candidates(VECTORS, np.empty(0, np.int64), np.empty(0, np.float32))
         return side.nearest(space, vector, limit)
 
     def holds(self, space: str) -> bool:
         """Whether any record that may be searched has a vector in a space."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         return side is not None and len(side) > 0 and len(side.board.dense(space)) > 0
 
     def matching(
