@@ -103,7 +103,7 @@ def test_what_the_answers_are_made_of():
 
 
 @pytest.mark.parametrize("wrap", [
-    "```json\n{}\n```", "Sure, here it is:\n{}\nI hope this helps [as asked].", 
+    "```json\n{}\n```", "Sure, here it is:\n{}\nI hope this helps [as asked].",
     "<think>{{</think>{}",    "[note] {}", "```\n{}\n``` and {{more}}",
 ])  # fmt: skip
 def test_text_around_the_json_is_passed_over(wrap):

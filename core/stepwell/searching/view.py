@@ -17,7 +17,13 @@ from typing import Any, Self
 import numpy as np
 
 from stepwell.contracts import (
-    STATUS_CODES, BoolArray, Candidates, FloatArray, ScopeRow, Store, StoreReader,
+    STATUS_CODES,
+    BoolArray,
+    Candidates,
+    FloatArray,
+    ScopeRow,
+    Store,
+    StoreReader,
 )  # fmt: skip
 from stepwell.filters import Filter
 from stepwell.identity import id_bytes

@@ -22,10 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+
 from stepwell import (
     Add,
     Edge,
@@ -229,7 +231,7 @@ class Search:
         return list(found.values())
 
 
-def _when(fact: Record) -> object:
+def _when(fact: Record) -> datetime:
     return fact.said_at or fact.stored_at
 
 

@@ -22,14 +22,14 @@ the caller says was shown: recalling writes nothing.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from stepwell import (
     Add,
     Edge,
@@ -63,17 +63,23 @@ from stepwell.mechanisms.grounding import (
     vectors_of,
 )
 from stepwell.mechanisms.heat import heat
+from stepwell.mechanisms.joining import Group, jaccards, join, key_words
 from stepwell.mechanisms.tiers import Eviction, evicted, ring
 
 NAME = "memoryos"
 Row = npt.NDArray[np.float32]
 SEGMENTS = Filter(kind=Kind.CATEGORY, level=2)
-#: Key words of a segment that are compared, and that are kept.
-COMPARED, KEPT = 10, 40
+#: Pages that the ring has pushed out, and those that are in it.
+PLACED = Filter(payload={NAME: "placed"})
+WAITING = Filter(kind=Kind.TRACE) & ~PLACED
 #: Turns whose facts are asked for at once.
 ASKED = 32
 #: Whose knowledge a fact is.
 SIDES = ("user", "assistant")
+#: What the payload of a segment tells, of one without pages.
+BLANK: dict[str, Any] = {
+    "pages": 0, "length": 0, "visits": 0, "uses": 0, "last": "", "words": [],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,38 +103,6 @@ class Params:
     least: float = 0.1
     step: int = 256
     promoted: int = 16
-
-
-@dataclass(slots=True)
-class Segment:
-    """A mid-term segment as it is worked on. `joined` are the pages it gets, `said` their texts."""
-
-    id: str
-    vector: Row
-    state: dict[str, Any]
-    record: Record | None = None
-    joined: list[Record] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    words: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        self.words = frozenset(word for word, _ in self.state["words"][:COMPARED])
-
-    def join(self, page: Record, said: str, words: frozenset[str], vector: Row) -> None:
-        """Take a page in; the key, the mean of all pages, and the key words follow."""
-        self.joined.append(page)
-        self.said.append(said)
-        n = self.state["pages"]
-        mean = self.vector * n + vector
-        self.vector = mean / (float(np.linalg.norm(mean)) or 1.0)
-        counts = Counter(dict(self.state["words"]))
-        counts.update(sorted(words))
-        self.state |= {
-            "pages": n + 1, "length": self.state["length"] + 1,
-            "words": [list(pair) for pair in counts.most_common(KEPT)],
-            "last": max(_when(page).isoformat(), self.state["last"]),
-        }  # fmt: skip
-        self.__post_init__()
 
 
 @dataclass(frozen=True)
@@ -155,38 +129,34 @@ class Tiers:
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
         """Place the pages that the ring has pushed out."""
-        waiting = Filter(kind=Kind.TRACE) & ~Filter(payload={NAME: "mid"})
-        held = view.records(waiting, limit=self.params.step + self.params.stm_pages)
+        held = view.records(WAITING, limit=self.params.step + self.params.stm_pages)
         pages = ring(held, self.params.stm_pages)[1]
         if not pages:
             return ()
         into = view.links([page.id for page in pages], EdgeKind.CONTAINS, into=True)
-        loose = [page for page in pages if not into.get(page.id)]
-        ops: list[Op] = [SetState(id=page.id, payload={NAME: "mid"}) for page in pages]
-        for segment in self.placed(loose, view) if loose else ():
-            ops += _written(segment, view)
-        return ops
+        ops: list[Op] = [SetState(id=page.id, payload={NAME: "placed"}) for page in pages]
+        return [*ops, *self._placed([page for page in pages if not into.get(page.id)], view)]
 
-    def placed(self, pages: Sequence[Record], view: View) -> list[Segment]:
-        """The segments that pages join, in order of arrival; each page joins one."""
-        turns = members(pages, view)
+    def _placed(self, pages: Sequence[Record], view: View) -> list[Op]:
+        """Put each page into the segment it is most like, or into a new one."""
         held = segments_of(view)
-        vectors, keys = vectors_of(pages, view), vectors_of(held, view)
-        matrix = np.concatenate([keys, np.zeros_like(vectors)])  # room for as many as may begin
-        segments = [
-            Segment(r.id, key, state_of(r), r) for r, key in zip(held, keys, strict=True)
+        groups = [
+            Group(mean, state_of(r)["pages"], tuple(map(tuple, state_of(r)["words"])))
+            for r, mean in zip(held, vectors_of(held, view), strict=True)
         ]
-        for page, vector in zip(pages, vectors, strict=True):
-            said = "\n".join(turn.spoken for turn in turns[page.id])
-            words = _words(view.models.annotate(said).keywords)
-            scores = matrix[: len(segments)] @ vector + _jaccards(words, segments)
-            best = int(np.argmax(scores)) if len(segments) else -1
-            if best < 0 or scores[best] < self.params.join:
-                best = len(segments)
-                segments.append(_fresh(f"@{best}", vector))
-            segments[best].join(page, said, words, vector)
-            matrix[best] = segments[best].vector
-        return [segment for segment in segments if segment.joined]
+        said = said_in(pages, view)
+        words = [key_words(view.models.annotate(text).keywords) for text in said]
+        joined: dict[int, list[int]] = {}
+        for n, place in enumerate(join(groups, vectors_of(pages, view), words, self.params.join)):
+            joined.setdefault(place, []).append(n)
+        ops: list[Op] = []
+        for place, its in joined.items():
+            segment = held[place] if place < len(held) else None
+            state = BLANK if segment is None else state_of(segment)
+            state = state | {"length": state["length"] + len(its)}
+            fresh, texts = [pages[n] for n in its], [said[n] for n in its]
+            ops += _written(segment, state, groups[place], fresh, texts, view)
+        return ops
 
     @hookimpl
     def organize(self, record: Record, view: View) -> Sequence[Op]:
@@ -194,13 +164,14 @@ class Tiers:
         if record.status is not Status.STALE or record.kind is not Kind.CATEGORY:
             return ()
         pages = members([record], view)[record.id]
-        turns = members(pages, view)
-        vectors = vectors_of(pages, view)
-        segment = _fresh(record.id, np.zeros(vectors.shape[1], np.float32), record)
-        for page, vector in zip(pages, vectors, strict=True):
-            said = "\n".join(turn.spoken for turn in turns[page.id])
-            segment.join(page, said, _words(view.models.annotate(said).keywords), vector)
-        ops = _written(segment, view) if pages else []
+        if not pages:
+            return ()
+        said = said_in(pages, view)
+        words = [key_words(view.models.annotate(text).keywords) for text in said]
+        groups: list[Group] = []
+        join(groups, vectors_of(pages, view), words, -np.inf)
+        state = BLANK | {"length": len(pages)}
+        ops = _written(record, state, groups[0], pages, said, view)
         return [op for op in ops if not isinstance(op, Link)]
 
 
@@ -217,9 +188,7 @@ class Heat:
         states = [state_of(segment) for segment in segments]
         ages = [(now - datetime.fromisoformat(state["last"])).total_seconds() for state in states]
         visits, lengths = ([state[name] for state in states] for name in ("visits", "length"))
-        return heat(
-            visits, lengths, ages, alpha=p.alpha, beta=p.beta, gamma=p.gamma, tau=p.tau
-        )
+        return heat(visits, lengths, ages, alpha=p.alpha, beta=p.beta, gamma=p.gamma, tau=p.tau)
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
@@ -231,7 +200,7 @@ class Heat:
             segments, self.params.mtm_segments, self.params.evict, uses=uses, heats=list(heats)
         )
         gone = {segment.id for segment in cold}
-        order = np.argsort(-heats, kind="stable") if len(segments) else []
+        order = np.argsort(-heats, kind="stable")
         hot = [
             segments[n]
             for n in order
@@ -258,16 +227,15 @@ class Heat:
         for side in SIDES:
             fresh = [add for add in facts if add.record.payload[NAME] == side]
             known = view.records(Filter(kind=Kind.FACT, payload={NAME: side}), limit=1_000_000)
-            stay, out = ring([*known, *fresh], self.params.knowledge)
+            every: list[Record | Add] = [*known, *fresh]
+            stay, out = ring(every, self.params.knowledge)
             ops += [Hide(id=fact.id) for fact in out if isinstance(fact, Record)]
             ops += [add for add in stay if isinstance(add, Add)]
             if side == "user" and fresh:
                 ops.append(self._profile(fresh, stay, view))
         return ops
 
-    def _profile(
-        self, fresh: Sequence[Add], kept: Sequence[Record | Add], view: View
-    ) -> SetSlot:
+    def _profile(self, fresh: Sequence[Add], kept: Sequence[Record | Add], view: View) -> SetSlot:
         """The profile, brought up to date; where it is blank, from all that is known."""
         slot, budget = view.slot("profile"), self.params.profile_tokens
         said = fresh if slot.text else kept
@@ -325,9 +293,7 @@ class Search:
             return grounded(self._known(question, hits, view), hits, plan, view)
         return grounded(self._paged(question, hits, view), hits, plan, view)
 
-    def _known(
-        self, question: str, hits: Sequence[Hit], view: View
-    ) -> dict[str, dict[str, float]]:
+    def _known(self, question: str, hits: Sequence[Hit], view: View) -> dict[str, dict[str, float]]:
         """The turns of the best facts of each side."""
         facts = [hit for hit in hits if hit.record.kind is Kind.FACT]
         near = cosines(question, [fact.record.id for fact in facts], view)
@@ -342,16 +308,13 @@ class Search:
                     support.setdefault(turn, {}).setdefault("knowledge", max(0.0, scores[n]))
         return support
 
-    def _paged(
-        self, question: str, hits: Sequence[Hit], view: View
-    ) -> dict[str, dict[str, float]]:
+    def _paged(self, question: str, hits: Sequence[Hit], view: View) -> dict[str, dict[str, float]]:
         """The turns of the best pages in the best segments, and of those still in the ring."""
         found = [hit for hit in hits if hit.record.kind is Kind.CATEGORY]
         found = [hit for hit in found if NAME in hit.record.payload]
         edges = view.links(self._segments(question, found, view), EdgeKind.CONTAINS)
         pages = [edge.target for within in edges.values() for edge in within]
-        waiting = Filter(kind=Kind.TRACE) & ~Filter(payload={NAME: "mid"})
-        pages += [page.id for page in view.records(waiting, limit=2 * self.params.stm_pages)]
+        pages += [page.id for page in view.records(WAITING, limit=2 * self.params.stm_pages)]
         near = cosines(question, pages, view)
         own = {hit.record.id: hit.score for hit in hits if hit.record.level == 0}
         if near is None:  # by the best of their turns that words have found
@@ -363,7 +326,9 @@ class Search:
             scores = {page: best.get(page, 0.0) for page in pages}
         else:
             scores = dict(zip(pages, near.tolist(), strict=True))
-        top = sorted((p for p in scores if scores[p] >= self.params.least), key=lambda p: -scores[p])
+        top = sorted(
+            (p for p in scores if scores[p] >= self.params.least), key=lambda p: -scores[p]
+        )
         top = top[: self.params.top_pages]
         support: dict[str, dict[str, float]] = {}
         for page, within in view.links(top, EdgeKind.CONTAINS).items():
@@ -378,11 +343,11 @@ class Search:
         """The segments with the best F, as when pages join them."""
         near = cosines(question, [hit.record.id for hit in found], view)
         scores = np.array([hit.score for hit in found], np.float32) if near is None else near
-        held = [Segment(h.record.id, np.empty(0), state_of(h.record), h.record) for h in found]
-        words = _words(view.models.parse_query(question).keywords)
-        total = scores + _jaccards(words, held)
+        words = key_words(view.models.parse_query(question).keywords)
+        keys = [Group(np.empty(0, np.float32), 0, state_of(h.record)["words"]).words for h in found]
+        total = scores + jaccards(words, keys)
         order = [n for n in np.argsort(-total, kind="stable") if scores[n] >= self.params.least]
-        return [held[n].id for n in order[: self.params.top_segments]]
+        return [found[n].record.id for n in order[: self.params.top_segments]]
 
 
 def segments_of(view: View) -> list[Record]:
@@ -391,57 +356,45 @@ def segments_of(view: View) -> list[Record]:
 
 
 def state_of(segment: Record) -> dict[str, Any]:
-    """What a segment's payload tells: counts of pages, unread pages, visits, uses; key words."""
+    """What a segment's payload tells: see BLANK. `length` are the pages that are still unread."""
     held: Any = segment.payload[NAME]
     return dict(held)
 
 
-def _fresh(name: str, vector: Row, record: Record | None = None) -> Segment:
-    counts: dict[str, Any] = dict.fromkeys(("pages", "length", "visits", "uses"), 0)
-    return Segment(name, vector, counts | {"last": "", "words": []}, record)
+def said_in(pages: Sequence[Record], view: View) -> list[str]:
+    """What is said on each page."""
+    turns = members(pages, view)
+    return ["\n".join(turn.spoken for turn in turns[page.id]) for page in pages]
 
 
-def _jaccards(words: frozenset[str], segments: Sequence[Segment]) -> Row:
-    """The Jaccard index of key words with those of each segment."""
-    told = np.zeros(len(segments), np.float32)
-    for n, segment in enumerate(segments):
-        both = len(words & segment.words)
-        if both:
-            told[n] = both / (len(words) + len(segment.words) - both)
-    return told
-
-
-def _words(words: Sequence[str]) -> frozenset[str]:
-    return frozenset(word.casefold() for word in words[:COMPARED])
-
-
-def _written(segment: Segment, view: View) -> list[Op]:
-    """Ops by which a segment gets its pages, a text of them, and the mean of them as its key."""
-    before = "" if segment.record is None else segment.record.text
-    gist = view.models.summarize(segment.said[-ASKED:], tokens=64, before=before).text
-    pages = segment.joined
+def _written(
+    segment: Record | None, state: dict[str, Any], group: Group, pages: Sequence[Record],
+    said: Sequence[str], view: View,
+) -> list[Op]:  # fmt: skip
+    """Ops by which a segment gets these pages, a text of them, and the mean of all as its key."""
+    before = "" if segment is None else segment.text
     first, last = min(map(_when, pages)), max(map(_when, pages))
-    if segment.record is not None and segment.record.text:
-        first = min(first, _when(segment.record))
-        last = max(last, segment.record.valid_from or last)
+    state = state | {"pages": group.size, "words": [list(pair) for pair in group.counts]}
+    state["last"] = max(last.isoformat(), state["last"])
+    if segment is not None and before:
+        first, last = min(first, _when(segment)), max(last, segment.valid_from or last)
     record = Record(
-        id=segment.id, scope=view.scope, level=2, kind=Kind.CATEGORY, said_at=first,
-        text=gist or pages[0].text, payload={NAME: segment.state}, valid_from=last,
-        stored_at=view.now, trust=min(page.trust for page in pages),
+        id="@" + pages[0].id, scope=view.scope, level=2, kind=Kind.CATEGORY, payload={NAME: state},
+        text=view.models.summarize(said[-ASKED:], before=before).text or pages[0].text,
+        said_at=first, valid_from=last, stored_at=view.now, trust=min(p.trust for p in pages),
     )  # fmt: skip
-    space = view.models.space
     keys = tuple(key for key in view.keys(record) if key.channel != "vectors")
-    if space is not None:
-        body = segment.vector.astype("<f4").tobytes()
-        keys = (*keys, Key(channel="vectors", space=space, body=body))
-    if segment.record is None:
-        sources = tuple(page.id for page in pages)
-        return [Add(record=record, keys=keys, sources=sources, contains=True)]
-    name, kind = segment.id, EdgeKind.CONTAINS
+    if view.models.space is not None:
+        body = group.mean.astype("<f4").tobytes()
+        keys = (*keys, Key(channel="vectors", space=view.models.space, body=body))
+    names = tuple(page.id for page in pages)
+    if segment is None:
+        return [Add(record=record, keys=keys, sources=names, contains=True)]
+    links = [Edge(source=segment.id, kind=EdgeKind.CONTAINS, target=name) for name in names]
     return [
-        *(Link(edge=Edge(source=name, kind=kind, target=page.id)) for page in pages),
-        Revise(id=name, text=record.text, keys=keys, said_at=first),
-        SetState(id=name, payload=record.payload, valid_from=last, trust=record.trust),
+        *(Link(edge=edge) for edge in links),
+        Revise(id=segment.id, text=record.text, keys=keys, said_at=first),
+        SetState(id=segment.id, payload=record.payload, valid_from=last, trust=record.trust),
     ]
 
 
