@@ -10,24 +10,58 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from stepwell.committing import Committer, unseen
+from stepwell.committing import Committer, Seen, unkeyed, unseen
 from stepwell.consolidating.deriving import Deriver
 from stepwell.consolidating.keying import Keyer, whole, within
 from stepwell.consolidating.tracing import Tracer
-from stepwell.contracts import DUE, EMBEDDER, LATER, ScopeRow, StoreReader, StoreWriter, Work
+from stepwell.contracts import EMBEDDER, LATER, ScopeRow, StoreReader, StoreWriter, Work
 from stepwell.errors import InvalidInput, PluginFailed
 from stepwell.filters import Filter
 from stepwell.models import Report
 from stepwell.ops import Op, Rekey, Revise, SetState
 from stepwell.plugins import Plugins
-from stepwell.searching import Searcher
+from stepwell.searching import ScopeView, Searcher
 
 _MANY = 2**62
 #: Tasks that are looked at at once.
 _PAGE = 1000
+#: Turns that are cut into traces in one transaction, about.
+_STEP = 512
 #: How often maintaining policies are asked in one `consolidate`, at most.
 _ROUNDS = 64
+
+
+Then = Callable[[StoreWriter, Sequence[str]], None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One piece of work: how long it may take, and what came of it."""
+
+    until: float | None = None
+    proceed: Callable[[], bool] | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left."""
+        return None if self.until is None else max(0.0, self.until - time.monotonic())
+
+    def goes_on(self) -> bool:
+        """Whether there is time for another step."""
+        late = self.until is not None and time.monotonic() >= self.until
+        self.ended = late or (self.proceed is not None and not self.proceed())
+        return not self.ended
+
+    def seen(self, view: ScopeView, *, whole: bool = False) -> Seen:
+        """What was proposed from a view; what a language model failed in it is noted."""
+        self.notes += view.models.take_notes()
+        row = view.row
+        return Seen(view.purges or 0, row.head if whole and row is not None else None)
 
 
 class Consolidator:
@@ -46,11 +80,16 @@ class Consolidator:
         }  # fmt: skip
 
     def consolidate(
-        self, path: tuple[str, ...], budget: float | None = None, usage: Sequence[SetState] = ()
-    ) -> Report:
-        """Work on the queue until it is empty or `budget` seconds have passed."""
+        self, path: tuple[str, ...], budget: float | None = None, usage: Sequence[SetState] = (),
+        proceed: Callable[[], bool] | None = None, *, tidy: bool = True,
+    ) -> Report:  # fmt: skip
+        """Work on the queue until it is empty or `budget` seconds have passed; then `tidy`.
+
+        `proceed` is asked before every step; False ends the work there.
+        """
         until = None if budget is None else time.monotonic() + budget
-        counts: dict[str, int] = {}
+        run = _Run(until, proceed)
+        counts = run.counts
         row = self._row(path)
         if row is None:
             return Report(counts)
@@ -60,18 +99,20 @@ class Consolidator:
         finished = True
         while tasks := self._tasks(row):
             for batch in _batches(tasks):
-                if until is not None and time.monotonic() >= until:
+                if not run.goes_on():
                     finished = False
                     break
-                self._work(row, batch, counts)
+                self._work(row, batch, run)
             if not finished:
                 break
-        failed = self._maintain(row, until, counts) if finished else []
+        failed = self._maintain(row, run) if finished and tidy else []
         with self._committer.store.reading() as reader:
             parked = [f"{w.kind}: {w.error}" for w in reader.work(row, _MANY, parked=True)]
             if self._left_behind(reader) and any(w.kind == "keys" for w in reader.work(row, _MANY)):
                 parked.append("keys: the file has another embedder by now; open it again")
-        return Report(counts, (*parked, *failed), finished=finished)
+        notes = tuple(dict.fromkeys(run.notes))
+        finished = finished and not run.ended
+        return Report(counts, (*parked, *failed), finished=finished, notes=notes)
 
     def rekey(self, path: tuple[str, ...], proceed: Callable[[int], bool]) -> list[str]:
         """Work on the queued keys alone, one task after the other; what failed.
@@ -79,17 +120,17 @@ class Consolidator:
         `proceed` is told how many records have been keyed, and says whether to go on.
         """
         row = self._row(path)
-        counts: dict[str, int] = {}
+        run = _Run()
         if row is None:
             return []
         self._unpark(row, "keys")
         for task in self._tasks(row, _MANY):
             if task.kind != "keys":
                 continue
-            if not proceed(counts.get("keyed", 0)):
+            if not proceed(run.counts.get("keyed", 0)):
                 break
-            self._work(row, [task], counts)
-        proceed(counts.get("keyed", 0))
+            self._work(row, [task], run)
+        proceed(run.counts.get("keyed", 0))
         with self._committer.store.reading() as reader:
             parked = reader.work(row, _MANY, parked=True)
         return [f"{task.kind}: {task.error}" for task in parked if task.kind == "keys"]
@@ -119,10 +160,10 @@ class Consolidator:
                 for task in parked:
                     writer.park(row, task.number, None)
 
-    def _work(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+    def _work(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
         do = self._kinds[batch[0].kind]
         try:
-            do(row, batch, counts)
+            do(row, batch, run)
         except (PluginFailed, InvalidInput) as error:
             with self._committer.store.writing(self._committer.clock()) as writer:
                 for task in batch:
@@ -133,29 +174,39 @@ class Consolidator:
         row: ScopeRow,
         ops: Sequence[Op],
         batch: Sequence[Work],
-        counts: dict[str, int],
-        then: Callable[[StoreWriter, Sequence[str]], None] | None = None,
+        run: _Run,
+        *,
+        seen: Seen | None = None,
+        then: Then | None = None,
     ) -> int:
-        """Apply ops and take their tasks off the queue, in one transaction; how many were kept."""
+        """Apply ops and take their tasks off the queue, in one transaction; how many were kept.
+
+        Where others were faster, nothing is applied, and it is -1; tasks that are left come again.
+        """
         if not ops and not batch:
             return 0
         words_alone = self._searcher.models.space is None
 
         def and_then(writer: StoreWriter, made: Sequence[str]) -> None:
             keyed = made or any(isinstance(op, (Revise, Rekey)) for op in ops)
-            if words_alone and keyed and writer.meta(EMBEDDER) is not None:
-                writer.set_meta(DUE, "1")  # it still lacks a vector
+            if words_alone and keyed:
+                unkeyed(writer)
             if then is not None:
                 then(writer, made)
 
-        applied = self._committer.apply(row, ops, tasks=[t.number for t in batch], then=and_then)
+        applied = self._committer.apply(
+            row, ops, tasks=[t.number for t in batch], seen=seen, then=and_then
+        )
+        if applied.outrun:
+            return -1
+        counts = run.counts
         for name in [op.name for op in applied.kept] + ["dropped"] * len(applied.dropped):
             counts[name] = counts.get(name, 0) + 1
         return len(applied.kept)
 
     # tasks ------------------------------------------------------------------------------------
 
-    def _keys(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+    def _keys(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
         """Make keys that are missing: a plugin failed, or the embedder is another one."""
         with self._searcher.view(row.path) as view:
             refs = within(view.reader, row, batch[0].ref or 0, batch[0].until or 0)
@@ -163,10 +214,10 @@ class Consolidator:
         # Nothing is read while an embedder takes its time: others may write, and logs be emptied.
         with self._searcher.view(row.path) as view:
             ops = self._keyer.missing(view, records)
-        self._done(row, ops + gone, batch, counts)
-        counts["keyed"] = counts.get("keyed", 0) + len(records)
+        self._done(row, ops + gone, batch, run)
+        run.counts["keyed"] = run.counts.get("keyed", 0) + len(records)
 
-    def _later(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+    def _later(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
         """Make the keys that take too long for `remember`."""
         with self._searcher.view(row.path) as view:
             spans = [within(view.reader, row, t.ref or 0, t.until or 0) for t in batch]
@@ -180,52 +231,67 @@ class Consolidator:
             with self._searcher.view(row.path) as view:
                 ops = self._keyer.later(view, records[start : start + LATER])
             last = start + LATER >= len(records)
-            self._done(row, ops, batch if last else (), counts, then=then)
+            self._done(row, ops, batch if last else (), run, then=then)
 
-    def _segment(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
-        """Traces of the sessions that got new turns; then what policies make of them is queued."""
+    def _segment(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
+        """Traces of the sessions that got new turns; then what policies make of them is queued.
+
+        Of many turns that came at once, some are cut now, and the rest is queued again.
+        """
         wanted = self._deriver.wanted
         with self._searcher.view(row.path) as view:
-            fresh = self._fresh(view.reader, row, batch)
+            fresh, rest = self._fresh(view.reader, row, batch)
             cut = self._tracer.cut(view, row, fresh)
+            seen = run.seen(view)
         revised = [op.id for op in cut.ops if isinstance(op, Revise)]
 
         def then(writer: StoreWriter, made: Sequence[str]) -> None:
+            if rest is not None:
+                writer.enqueue(row, "segment", *rest)
             if not wanted:
                 return
             traces = writer.find(row, [*made, *revised])
             for ref in sorted({ref for ref in (*traces.values(), *cut.loose) if ref is not None}):
                 writer.enqueue(row, wanted[0], ref)
 
-        self._done(row, cut.ops, batch, counts, then=then)
+        self._done(row, cut.ops, batch, run, seen=seen, then=then)
 
-    def _fresh(self, reader: StoreReader, row: ScopeRow, batch: Sequence[Work]) -> list[int]:
-        """The active turns that a batch of tasks is about, ascending."""
+    def _fresh(
+        self, reader: StoreReader, row: ScopeRow, batch: Sequence[Work]
+    ) -> tuple[list[int], tuple[int, int] | None]:
+        """The active turns that a batch of tasks is about, ascending; the span that is too much."""
         # In order of arrival, so the span that may hold a record is the last one begun before it.
         spans = sorted((task.ref or 0, task.until or 0) for task in batch)
         firsts = [first for first, _ in spans]
-        return [
+        last = max(until for _, until in spans)
+        # One task may be about very many turns; only the last of a batch is.
+        most = max(_STEP, sum(min(until - first + 1, _STEP) for first, until in spans))
+        fresh = [
             ref
-            for ref in reader.select(row, Filter(level=0), firsts[0] - 1, _MANY)
+            for ref in reader.select(row, Filter(level=0), firsts[0] - 1, most + 1)
             if ref <= spans[bisect_right(firsts, ref) - 1][1]
         ]
+        if len(fresh) <= most:
+            return fresh, None
+        return fresh[:most], (fresh[most], last)
 
-    def _extract(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+    def _extract(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
         """Candidates from a trace or a turn; both it and they are to be organized."""
         ref = batch[0].ref or 0
         ops: list[Op] = []
         with self._searcher.view(row.path) as view:
             for record in whole(view, [ref]):
                 ops = self._deriver.extract(view, record)
+            seen = run.seen(view)
 
         def then(writer: StoreWriter, made: Sequence[str]) -> None:
             if "organize" in self._deriver.wanted:
                 for fresh in (ref, *writer.find(row, made).values()):
                     writer.enqueue(row, "organize", fresh)
 
-        self._done(row, ops, batch, counts, then=then)
+        self._done(row, ops, batch, run, seen=seen, then=then)
 
-    def _organize(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+    def _organize(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
         """Parents and edges of a record; new parents are to be organized, too."""
         ops: list[Op] = []
         level = 0
@@ -233,6 +299,7 @@ class Consolidator:
             for record in whole(view, [batch[0].ref or 0]):
                 level = record.level
                 ops = self._deriver.organize(view, record)
+            seen = run.seen(view)
 
         def then(writer: StoreWriter, made: Sequence[str]) -> None:
             refs = [ref for ref in writer.find(row, made).values() if ref is not None]
@@ -240,36 +307,44 @@ class Consolidator:
                 if parent.level > level:
                     writer.enqueue(row, "organize", ref)
 
-        self._done(row, ops, batch, counts, then=then)
+        self._done(row, ops, batch, run, seen=seen, then=then)
 
-    def _derive(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+    def _derive(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
         """A derived record lost a source: it is made again of what is left."""
         with self._searcher.view(row.path) as view:
             ops = self._deriver.stale(view, row, batch[0].ref or 0)
-        self._done(row, ops, batch, counts)
+            seen = run.seen(view)
+        self._done(row, ops, batch, run, seen=seen)
 
-    def _maintain(self, row: ScopeRow, until: float | None, counts: dict[str, int]) -> list[str]:
+    def _maintain(self, row: ScopeRow, run: _Run) -> list[str]:
         """What the passing of time and maintaining policies propose, step by step; what failed."""
         failed: list[str] = []
         if self._plugins.has("observe"):
             with self._searcher.view(row.path) as view:
                 ops = self._deriver.tick(view)
-            self._done(row, ops, (), counts)
+            self._done(row, ops, (), run)
         for _ in range(_ROUNDS if self._plugins.has("maintain") else 0):
-            left = None if until is None else until - time.monotonic()
-            if left is not None and left <= 0:
+            if not run.goes_on():
                 break
             with self._searcher.view(row.path) as view:
-                ops, flaws = self._deriver.maintain(view, left)
+                ops, flaws = self._deriver.maintain(view, run.left)
+                # What is proposed for the whole must not miss what another has made of it since.
+                seen = run.seen(view, whole=True)
             failed += [flaw for flaw in flaws if flaw not in failed]
-            if not self._done(row, ops, (), counts):
+            if not ops or not self._done(row, ops, (), run, seen=seen):
                 break
         return failed
 
 
 def _batches(tasks: Sequence[Work]) -> Iterator[list[Work]]:
-    """What is best done together: all segmenting, so that a session is read once; slow keys."""
-    together = [task for task in tasks if task.kind == "segment"]
+    """What is best done together: segmenting, so that a session is read once; slow keys."""
+    together: list[Work] = []
+    for task in tasks:
+        if task.kind == "segment":
+            if together and _size([*together, task]) > _STEP:
+                yield together
+                together = []
+            together.append(task)
     if together:
         yield together
     slow: list[Work] = []

@@ -131,14 +131,14 @@ class Tracer:
 
 def _open(view: ScopeView, row: ScopeRow, session: str | None, fresh: list[int]) -> list[int]:
     """The turns that may be cut anew: from the beginning of the trace that is still open."""
-    first = min(fresh)
+    first, last = min(fresh), max(fresh)
     if session is None:
-        later = view.reader.select(row, Filter(level=0), first - 1, _MANY)
-        later = [e[0] for e in view.reader.entries(row, later) if e[10] is None]
+        later = view.reader.select(row, Filter(level=0), first - 1, last - first + 1)
+        later = [e[0] for e in view.reader.entries(row, later) if e[10] is None and e[0] <= last]
         before = _last_without(view, row, first)
     else:
         every = view.reader.select(row, Filter(session=session, level=0), 0, _MANY)
-        later = [ref for ref in every if ref >= first]
+        later = [ref for ref in every if first <= ref <= last]
         before = next((ref for ref in reversed(every) if ref < first), None)
     if before is None:
         return later

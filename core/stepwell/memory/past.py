@@ -30,7 +30,7 @@ class Past:
             query, k=k, now=now or self.moment.at, where=where, levels=levels, min_trust=min_trust,
             min_score=min_score, role=role,
         )  # fmt: skip
-        return self._engine.ready().recaller.recall(
+        return self._engine.ready().recall(
             self.path, asked, moment=self.moment, deadline=seconds_of(deadline, "deadline")
         )
 
@@ -43,7 +43,7 @@ class Past:
         asked = query_of(
             query, now=now or self.moment.at, where=where, min_trust=min_trust, role=role
         )
-        return self._engine.ready().recaller.context(
+        return self._engine.ready().context(
             self.path, asked, whole(budget, "a budget of tokens"), moment=self.moment,
             deadline=seconds_of(deadline, "deadline"),
         )  # fmt: skip

@@ -355,12 +355,9 @@ class ScopeView:
         return side is not None and len(side) > 0 and len(side.board.dense(space)) > 0
 
     def matching(
-        self,
-        side: Side,
-        where: Filter | None,
-        levels: Sequence[int],
+        self, side: Side, where: Filter | None, levels: Sequence[int],
         spans: Sequence[tuple[datetime, datetime]] = (),
-    ) -> BoolArray | None:
+    ) -> BoolArray | None:  # fmt: skip
         """Which places a filter, levels and times of saying let through; None for all."""
         through: BoolArray | None = None
         if spans:

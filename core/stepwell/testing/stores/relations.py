@@ -196,6 +196,7 @@ class Relations(Base):
             writer.park(alice, tasks[1].number, "it failed")
         with store.reading() as reader:
             assert reader.work(alice) == tasks[2:]
+            assert [row.path for row in reader.scopes(waiting=True)] == [alice.path]
             (parked,) = reader.work(alice, parked=True)
         assert (parked.number, parked.tries, parked.error) == (tasks[1].number, 1, "it failed")
         with store.writing(later(3)) as writer:
@@ -203,6 +204,12 @@ class Relations(Base):
         with store.reading() as reader:
             assert [t.kind for t in reader.work(alice)] == ["keys", "derive"]
             assert reader.work(alice, parked=True) == []
+        with store.writing(later(4)) as writer:
+            for task in writer.work(alice):
+                writer.park(alice, task.number, "it failed")
+        with store.reading() as reader:  # what is parked waits for somebody to ask again
+            assert reader.scopes(waiting=True) == []
+            assert [row.path for row in reader.scopes()] == [alice.path]
 
     def test_a_task_is_taken_off_once(self, store: Store, alice: ScopeRow) -> None:
         """No number is used twice: who is late to say "done" takes off no newer task."""
@@ -217,7 +224,8 @@ class Relations(Base):
             numbers += tasks
             with store.writing(later(2)) as writer:
                 for number in tasks:
-                    writer.done(alice, number)
+                    assert writer.done(alice, number)
+                    assert not writer.done(alice, number)
         assert numbers == sorted(set(numbers))
 
     def test_documents_are_found_by_namespace_and_key(self, store: Store, alice: ScopeRow) -> None:
