@@ -53,7 +53,8 @@ class Plan:
     there are any, and count the best; `parts`, what the question is made of, are searched beside it
     and count less. `stop` ends the search after this round; `enough`, from the
     second round on, before it: what was found is the answer. `spread`, from 0 to 1, is how much
-    less counts what was said beside a hit: for questions that want a list. `instead` names channels
+    less counts what was said beside a hit: for questions that want a list. Refining policies see
+    `look` hits at least, more where the plan does not say how many. `instead` names channels
     that take the place of others: {"vectors": "sentences"} means that where a record has a score of
     "sentences", be it 0, that of "vectors" is not counted, and elsewhere counts as if it were one.
     """
@@ -68,6 +69,7 @@ class Plan:
     stop: bool = True
     enough: bool = False
     spread: float = 0.0
+    look: int | None = None
     instead: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,12 +11,14 @@ from stepwell.defaults.policies import (
     Channel,
     FixedRanker,
     FlatPacker,
+    Packer,
     Sessions,
     VectorKeys,
     WordKeys,
 )  # fmt: skip
 from stepwell.defaults.ranking import Ranker
 from stepwell.defaults.sqlite.store import SqliteStore
+from stepwell.defaults.vector_index import VectorIndex
 from stepwell.defaults.word_index import WordIndex
 from stepwell.hookspecs import hookimpl
 from stepwell.identity import SCHEME
@@ -49,9 +51,6 @@ class Indexes:
     def open_index(self, spec: IndexSpec) -> Index | None:
         """Exact inner product for vectors, postings for words."""
         if spec.kind == "vectors":
-            # FAISS takes as long to import as all the rest: whoever has no embedder never does.
-            from stepwell.defaults.vector_index import VectorIndex  # noqa: PLC0415 - see above
-
             return VectorIndex(spec.dim)
         return WordIndex() if spec.kind == "words" else None
 
@@ -69,8 +68,8 @@ class Presets:
         made = (
             Preset(
                 "default",
-                2,
-                (*keys, Sessions(), Ranker(), *map(Channel, CHANNELS[:-1]), FlatPacker()),
+                3,
+                (*keys, Sessions(), Ranker(), *map(Channel, CHANNELS[:-1]), Packer()),
             ),
             # Plain retrieval over raw turns: what every mechanism has to beat.
             Preset("flat", 2, (*keys, FixedRanker(plain), *map(Channel, plain), FlatPacker())),

@@ -28,6 +28,8 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|[Mm]e|[Ww]e|[Oo]ur|[Mm]yself|I'[a-z]+|I’[a-z]+)\b")
+_QUESTION = re.compile(r"[?？]\s*(?:\[[^\]]*\]\s*)?$")
+_SPEAKS_OF_SELF = re.compile(r"\b(?:I|[Mm]y|[Mm]ine|[Mm]yself|[Mm]e|[Ww]e|[Oo]urs?|[Uu]s)\b|我")
 _MANY = re.compile(
     r"\bhow many\b|\blist\b|\ball (?:of )?the\b|\bnames? of\b|\bboth\b|\beach of\b|\bin what ways\b"
     r"|\b(?:what|which)(?: (?:kinds?|types?|sorts?) of)?(?: (?!is|was|does|has)\w+)?"
@@ -86,6 +88,14 @@ def read(question: str) -> Question:
         parts=_parts(seen, names) if asks else (),
         names=names,
     )
+
+
+def only_asks(text: str) -> bool:
+    """Whether a turn ends with a question and tells nothing of who says it.
+
+    What stands in square brackets after it, such as a shared picture, is none of it.
+    """
+    return _QUESTION.search(text) is not None and _SPEAKS_OF_SELF.search(text) is None
 
 
 def unanswered(question: str, found: Sequence[str]) -> str | None:

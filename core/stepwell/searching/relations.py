@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from stepwell.contracts import FloatArray, ScopeRow, StoreReader
+from stepwell.contracts import EdgeRow, FloatArray, ScopeRow, StoreReader
 from stepwell.identity import id_text
 from stepwell.models import Edge, EdgeKind
 from stepwell.searching.dense import VECTORS, dim_of
@@ -28,6 +28,15 @@ def linked(
         )  # fmt: skip
         made[known[e.target if into else e.source]].append(edge)
     return {name: tuple(edges) for name, edges in made.items()}
+
+
+def named(found: Iterable[EdgeRow], names: Mapping[int, str]) -> list[Edge]:
+    """Edges between records whose ids are known."""
+    return [
+        Edge(source=names[e.source], kind=e.kind, target=names[e.target], weight=e.weight,
+             label=e.label, sources=e.sources)
+        for e in found if e.source in names and e.target in names
+    ]  # fmt: skip
 
 
 def mean_vectors(

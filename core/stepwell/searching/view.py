@@ -34,7 +34,8 @@ from stepwell.searching.caches import NEVER, Caches, Flavour, ScopeCache
 from stepwell.searching.dense import VECTORS, Dense
 from stepwell.searching.earlier import fill_as_known
 from stepwell.searching.models import GuardedModels
-from stepwell.searching.relations import linked, mean_vectors
+from stepwell.searching.relations import linked, mean_vectors, named
+from stepwell.searching.short import QUICK, WORDY, Narrow
 from stepwell.searching.side import Side
 
 ACTIVE = frozenset({STATUS_CODES[Status.ACTIVE]})
@@ -86,6 +87,7 @@ class ScopeView:
         self._row: ScopeRow | None = None
         self._sides: dict[bool, Side] = {}
         self._focus: bool | None = None  # which side is searched, while one is
+        self._narrow: Narrow | None = None
         #: How often the scope had forgotten something when this view began to read it.
         self.purges: int | None = None
         self._overlay: dict[int, dict[str, Any]] | None = None
@@ -269,17 +271,8 @@ class ScopeView:
         if row is None or ref is None:
             return []
         found = self.reader.edges(row, ref, kind)
-        names = {
-            r: record.id
-            for r, record in self.load(
-                sorted({e.source for e in found} | {e.target for e in found})
-            )
-        }
-        return [
-            Edge(source=names[e.source], kind=e.kind, target=names[e.target], weight=e.weight,
-                 label=e.label, sources=e.sources)
-            for e in found if e.source in names and e.target in names
-        ]  # fmt: skip
+        ends = sorted({e.source for e in found} | {e.target for e in found})
+        return named(found, {r: record.id for r, record in self.load(ends)})
 
     def links(
         self, record_ids: Sequence[str], kind: EdgeKind, *, into: bool = False
@@ -318,13 +311,17 @@ class ScopeView:
         return Usage() if row is None or ref is None else self.reader.usage(row, ref)
 
     @contextmanager
-    def focused(self, episodes: bool) -> Iterator[None]:
-        """Within the block, places and candidates are those of level 0, or of the levels above."""
-        before, self._focus = self._focus, episodes
+    def focused(self, episodes: bool, narrow: Narrow | None = None) -> Iterator[None]:
+        """Within the block, places and candidates are those of level 0, or of the levels above.
+
+        Where there are very many, candidates are those of a shortlist if `narrow` says so.
+        """
+        before = self._focus, self._narrow
+        self._focus, self._narrow = episodes, narrow
         try:
             yield
         finally:
-            self._focus = before
+            self._focus, self._narrow = before
 
     # searching --------------------------------------------------------------------------------
 
@@ -340,7 +337,10 @@ class ScopeView:
         side = self.side(self._focus is not False)
         if side is None:
             return Candidates(channel, np.empty(0, np.int64), np.empty(0, np.float32))
-        return side.candidates(channel, query, limit)
+        narrow = self._narrow
+        if narrow is None and limit is not None and limit <= QUICK.wanted and channel in WORDY:
+            narrow = QUICK
+        return side.candidates(channel, query, limit, narrow)
 
     def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
         """Records by how far their vectors in a space stand out towards a normalised vector."""

@@ -10,7 +10,8 @@ from stepwell_bench.commands.compare import compare
 from stepwell_bench.commands.own import own
 from stepwell_bench.commands.report import report
 from stepwell_bench.commands.run import run
+from stepwell_bench.commands.scale import scale
 from stepwell_bench.commands.speed import speed
 
 #: In the order of the help.
-COMMANDS: Final[tuple[click.Command, ...]] = (run, report, compare, own, speed)
+COMMANDS: Final[tuple[click.Command, ...]] = (run, report, compare, own, speed, scale)
