@@ -412,7 +412,8 @@ def test_others_recall_remember_and_forget_while_a_model_thinks(tmp_path, hook, 
     model.deadline = 20
     policy = Thinking(hook)
     path = tmp_path / "m.db" if stored else ":memory:"
-    with Memory.open(str(path), plugins=[policy], embedder=None, discover=False,
+    # Of a preset that asks no model on its own account.
+    with Memory.open(str(path), plugins=[policy], embedder=None, discover=False, preset="flat",
                      language_model=model) as memory:  # fmt: skip
         alice = memory.scope("alice")
         alice.remember("I moved to Oslo.", id="t1", session="s")

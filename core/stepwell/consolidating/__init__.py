@@ -30,7 +30,7 @@ _PAGE = 1000
 #: Turns that are cut into traces in one transaction, about.
 _STEP = 512
 #: How often maintaining policies are asked in one `consolidate`, at most.
-_ROUNDS = 64
+_ROUNDS = 1000
 
 
 Then = Callable[[StoreWriter, Sequence[str]], None]
@@ -96,16 +96,10 @@ class Consolidator:
         if usage:
             self._committer.apply(row, usage)
         self._unpark(row)
-        finished = True
-        while tasks := self._tasks(row):
-            for batch in _batches(tasks):
-                if not run.goes_on():
-                    finished = False
-                    break
-                self._work(row, batch, run)
-            if not finished:
-                break
-        failed = self._maintain(row, run) if finished and tidy else []
+        finished, failed = self._drain(row, run), []
+        if finished and tidy:
+            failed = self._maintain(row, run)
+            finished = self._drain(row, run)  # what was proposed may be in need of keys
         with self._committer.store.reading() as reader:
             parked = [f"{w.kind}: {w.error}" for w in reader.work(row, _MANY, parked=True)]
             if self._left_behind(reader) and any(w.kind == "keys" for w in reader.work(row, _MANY)):
@@ -113,6 +107,15 @@ class Consolidator:
         notes = tuple(dict.fromkeys(run.notes))
         finished = finished and not run.ended
         return Report(counts, (*parked, *failed), finished=finished, notes=notes)
+
+    def _drain(self, row: ScopeRow, run: _Run) -> bool:
+        """Work on the queue until it is empty, or there is no more time: then it is False."""
+        while tasks := self._tasks(row):
+            for batch in _batches(tasks):
+                if not run.goes_on():
+                    return False
+                self._work(row, batch, run)
+        return True
 
     def rekey(self, path: tuple[str, ...], proceed: Callable[[int], bool]) -> list[str]:
         """Work on the queued keys alone, one task after the other; what failed.
@@ -323,7 +326,9 @@ class Consolidator:
             with self._searcher.view(row.path) as view:
                 ops = self._deriver.tick(view)
             self._done(row, ops, (), run)
-        for _ in range(_ROUNDS if self._plugins.has("maintain") else 0):
+        if not self._plugins.has("maintain"):
+            return failed
+        for _ in range(_ROUNDS):
             if not run.goes_on():
                 break
             with self._searcher.view(row.path) as view:
@@ -333,6 +338,8 @@ class Consolidator:
             failed += [flaw for flaw in flaws if flaw not in failed]
             if not ops or not self._done(row, ops, (), run, seen=seen):
                 break
+        else:
+            run.ended = True  # the rest is for the next time
         return failed
 
 

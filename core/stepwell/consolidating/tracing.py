@@ -22,6 +22,9 @@ from stepwell.searching import ScopeView
 
 WHO = "segment"
 _MANY = 2**62
+#: Tokens of a trace's gist, and turns that it is made of at most.
+_GIST = 64
+_READ = 64
 #: How far back, in records, the turn is looked for that was said before one without a session.
 _BACK = 4096
 _PAGE = 256
@@ -81,7 +84,7 @@ class Tracer:
     def fresh(self, view: ScopeView, row: ScopeRow, members: Sequence[Record]) -> Op:
         """A new trace."""
         record = Record(
-            id="", scope=row.path, level=1, kind=Kind.TRACE, text=heading(members),
+            id="", scope=row.path, level=1, kind=Kind.TRACE, text=told(members, view),
             session=members[0].session, said_at=_began(members), valid_from=_ended(members),
             stored_at=members[-1].stored_at, trust=min(m.trust for m in members),
         )  # fmt: skip
@@ -91,7 +94,7 @@ class Tracer:
 
     def again(self, view: ScopeView, trace: Record, members: Sequence[Record]) -> list[Op]:
         """A trace written anew, of the members that it has now."""
-        text = heading(members)
+        text = told(members, view)
         named = trace.model_copy(update={"text": text})
         # A turn that is forgotten meanwhile bumps the version: its words must not return.
         held = trace.version
@@ -193,6 +196,13 @@ def _began(members: Sequence[Record]) -> datetime | None:
 def _ended(members: Sequence[Record]) -> datetime:
     """From when on all of it had been said: an earlier look at the scope must not show it."""
     return max(aware(m.said_at or m.stored_at) for m in members)
+
+
+def told(members: Sequence[Record], view: ScopeView) -> str:
+    """What a trace says: what is sure of it, and on the next lines what was talked about."""
+    head = heading(members)
+    summary = view.models.summarize([member.text for member in members[:_READ]], tokens=_GIST)
+    return f"{head}\n{summary.text}" if summary.text else head
 
 
 def heading(members: Sequence[Record]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
+from stepwell.defaults.levels import Levels
 from stepwell.defaults.ranking import WEIGHTS, Ranker
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import scoring
@@ -186,10 +187,13 @@ class Fallback:
 CHANNELS = (*(name for name in WEIGHTS if name != "sentences"), "order")
 
 #: The built-in policies under their names, with their usual parameters.
-POLICIES: tuple[WordKeys | VectorKeys | Sessions | Ranker | Channel | FlatPacker | Packer, ...] = (
+POLICIES: tuple[
+    WordKeys | VectorKeys | Sessions | Levels | Ranker | Channel | FlatPacker | Packer, ...
+] = (
     WordKeys(),
     VectorKeys(),
     Sessions(),
+    Levels(),
     Ranker(),
     *(Channel(name) for name in CHANNELS),
     FlatPacker(),

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from stepwell.contracts import Index, IndexSpec
+from stepwell.defaults.levels import Levels
 from stepwell.defaults.policies import (
     CHANNELS,
     Channel,
     FixedRanker,
     FlatPacker,
     Packer,
-    Sessions,
     VectorKeys,
     WordKeys,
 )  # fmt: skip
@@ -69,7 +69,7 @@ class Presets:
             Preset(
                 "default",
                 3,
-                (*keys, Sessions(), Ranker(), *map(Channel, CHANNELS[:-1]), Packer()),
+                (*keys, Levels(), Ranker(), *map(Channel, CHANNELS[:-1]), Packer()),
             ),
             # Plain retrieval over raw turns: what every mechanism has to beat.
             Preset("flat", 2, (*keys, FixedRanker(plain), *map(Channel, plain), FlatPacker())),
