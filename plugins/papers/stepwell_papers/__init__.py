@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stepwell import Preset, hookimpl
+from stepwell_papers import lightmem, memoryos
 
 #: What this distribution offers, by the name of each system.
-PRESETS: tuple[Preset, ...] = ()
+PRESETS: tuple[Preset, ...] = (
+    lightmem.PRESET,
+    memoryos.PRESET,
+)
 
 
 @hookimpl
