@@ -1,13 +1,11 @@
 """Buffers are bounded by tokens; a full one is cut where both fine and coarse signs agree."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwell.mechanisms.buffering import (
     adjacent,
-    bags,
     batches,
     coarse,
     cohesion,
@@ -16,7 +14,6 @@ from stepwell.mechanisms.buffering import (
     hybrid,
     sizes,
 )
-from stepwell.mechanisms.words import terms
 
 gaps = st.lists(st.integers(0, 30), max_size=12, unique=True).map(sorted)
 
@@ -76,12 +73,3 @@ def test_cohesion_looks_further_than_the_next_item():
     vectors = np.stack([one, one, other, one, one, other, other, other])
     assert adjacent(vectors).tolist() == [1, 0, 0, 1, 0, 1, 1]
     assert int(np.argmin(cohesion(vectors, width=3))) == 4
-
-
-def test_without_vectors_texts_are_as_near_as_their_words():
-    texts = ["red bicycle", "the red bicycle!", "tax form", ""]
-    near = bags([terms(text) for text in texts])
-    assert near[0] @ near[1] == pytest.approx(1)
-    assert abs(near[0] @ near[2]) < 0.5
-    assert not near[3].any()
-    assert bags([]).shape == (0, 256)

@@ -278,3 +278,12 @@ def test_nobody_belongs_to_what_is_far_and_to_two_only_if_they_are_as_near():
     assert placing.groups_of(between, means, 0.5) == [0, 1]
     assert placing.groups_of(between, means, 0.9) == []
     assert placing.groups_of(np.zeros(3, np.float32), means, 0.0) == []
+
+
+def test_without_vectors_texts_are_as_near_as_their_words():
+    texts = ["red bicycle", "the red bicycle!", "tax form", ""]
+    near = bags(texts)
+    assert near[0] @ near[1] == pytest.approx(1)
+    assert abs(near[0] @ near[2]) < 0.5
+    assert not near[3].any()
+    assert bags([]).shape == (0, 256)

@@ -19,11 +19,12 @@ from pydantic import JsonValue
 from stepwell.contracts import FloatArray, View
 from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
-from stepwell.mechanisms import placing
+from stepwell.mechanisms import grouping, placing
+from stepwell.mechanisms.grouping import normal
 from stepwell.mechanisms.labelling import labels
 from stepwell.mechanisms.segmenting import bags, segments
-from stepwell.models import Edge, EdgeKind, Key, Kind, Record, Status, aware
-from stepwell.ops import Add, Hide, Link, Op, Rekey, Revise, SetState, Unlink
+from stepwell.models import EdgeKind, Kind, Record, Status, aware
+from stepwell.ops import Add, Hide, Op, Revise, SetState, Unlink
 
 _KINDS: Final = {1: Kind.TRACE, 2: Kind.CATEGORY, 3: Kind.DOMAIN}
 _ALL: Final = 1_000_000
@@ -110,7 +111,7 @@ class Levels:
         sign: dict[str, JsonValue] = {"made_of": _made_of(members)}
         until = _until(members)
         return [
-            Revise(id=record.id, text=text, keys=_keys(view, fresh, _mean(view, members))),
+            Revise(id=record.id, text=text, keys=grouping.keys(view, fresh, _mean(view, members))),
             SetState(id=record.id, payload=sign, valid_from=until),
         ]
 
@@ -156,14 +157,14 @@ class Levels:
         for at, rows in placed.rows.items():
             members = [loose[row] for row in rows]
             if at >= held:
-                mean = _normal(placed.centres[at])
+                mean = normal(placed.centres[at])
                 ops.append(
                     _group(members, level.number, view, mean, self.name, f"{self.name}-{at}")
                 )
                 continue
             group = level.records[at]
-            ops += [_contains(group.id, member.id) for member in members]
-            ops += _rekeyed(view, group, _normal(placed.centres[at]))
+            ops += grouping.links(group.id, [member.id for member in members])
+            ops += grouping.rekeyed(view, group.id, normal(placed.centres[at]))
         return ops
 
     def _emptied(self, view: View, level: _Level, usual: float) -> list[Op]:  # noqa: ARG002 - a step like the others
@@ -181,14 +182,14 @@ class Levels:
             kept, *leaving = placing.parts(vectors, self.full)
             for number, part in enumerate(leaving):
                 some = [members[at] for at in part]
-                mean = _normal(vectors[part].sum(axis=0))
+                mean = normal(vectors[part].sum(axis=0))
                 alias = f"{group.id}/{number}"
                 ops.append(_group(some, level.number, view, mean, self.name, alias))
                 ops += [
                     Unlink(source=group.id, kind=EdgeKind.CONTAINS, target=member.id)
                     for member in some
                 ]
-            ops += _rekeyed(view, group, _normal(vectors[kept].sum(axis=0)))
+            ops += grouping.rekeyed(view, group.id, normal(vectors[kept].sum(axis=0)))
         return ops
 
     def _joined(self, view: View, level: _Level, usual: float) -> list[Op]:
@@ -201,9 +202,10 @@ class Levels:
             both = list(dict.fromkeys((*mine, *theirs)))
             if len(both) > self.full or len(ops) > _MANY:
                 continue  # they would be split again
-            ops += [_contains(kept.id, name) for name in theirs if name not in mine]
+            ops += grouping.links(kept.id, [name for name in theirs if name not in mine])
             ops.append(Hide(id=gone.id))
-            ops += _rekeyed(view, kept, _mean(view, [level.below[name] for name in both]))
+            mean = _mean(view, [level.below[name] for name in both])
+            ops += grouping.rekeyed(view, kept.id, mean)
         return ops
 
     def _described(self, view: View, level: _Level, usual: float) -> list[Op]:  # noqa: ARG002 - a step like the others
@@ -223,7 +225,7 @@ class Levels:
             text = self._text(texts, named, view)
             fresh = group.model_copy(update={"text": text})
             # The mean of what grew moves on with it; a text that is the same is not written twice.
-            keys = _keys(view, fresh, _mean(view, members))
+            keys = grouping.keys(view, fresh, _mean(view, members))
             ops.append(Revise(id=group.id, text=text, keys=keys, said_at=_began(members)))
             sign: dict[str, JsonValue] = {"made_of": _made_of(members)}
             ops.append(SetState(id=group.id, payload=sign, valid_from=_until(members)))
@@ -283,40 +285,13 @@ def _vectors(view: View, records: Sequence[Record]) -> FloatArray:
 
 
 def _mean(view: View, members: Sequence[Record]) -> FloatArray:
-    return _normal(_vectors(view, members).sum(axis=0))
-
-
-def _normal(total: FloatArray) -> FloatArray:
-    norm = float(np.linalg.norm(total))
-    return np.asarray(total / norm if norm > 0 else total, np.float32)
+    return normal(_vectors(view, members).sum(axis=0))
 
 
 def _text(record: Record) -> str:
     """What a record tells, without the line that says who spoke and when."""
     head, _, told = record.text.partition("\n")
     return told or head
-
-
-def _contains(group: str, member: str) -> Op:
-    return Link(edge=Edge(source=group, kind=EdgeKind.CONTAINS, target=member))
-
-
-def _keys(view: View, record: Record, mean: FloatArray) -> tuple[Key, ...]:
-    """Keys of a group: of its words, and the mean of its members' vectors."""
-    space = view.models.space
-    keys = view.keys(record)
-    if space is None or not keys or not np.any(mean):
-        return keys
-    kept = tuple(key for key in keys if (key.channel, key.space) != ("vectors", space))
-    return (*kept, Key(channel="vectors", space=space, body=mean.astype("<f4").tobytes()))
-
-
-def _rekeyed(view: View, group: Record, mean: FloatArray) -> list[Op]:
-    space = view.models.space
-    if space is None or not np.any(mean):
-        return []
-    key = Key(channel="vectors", space=space, body=mean.astype("<f4").tobytes())
-    return [Rekey(id=group.id, channel="vectors", space=space, keys=(key,))]
 
 
 def _group(
@@ -330,7 +305,7 @@ def _group(
         trust=min(member.trust for member in members),
     )  # fmt: skip
     return Add(
-        record=record, keys=_keys(view, record, mean), sources=tuple(m.id for m in members),
+        record=record, keys=grouping.keys(view, record, mean), sources=tuple(m.id for m in members),
         contains=True,
     )  # fmt: skip
 

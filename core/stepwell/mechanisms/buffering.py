@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from stepwell.contracts import FloatArray, TermArray
+from stepwell.contracts import FloatArray
 from stepwell.fencing import count_tokens
 
 #: Fine boundaries lie where a cosine is below a threshold that rises until there is one.
@@ -20,8 +20,6 @@ FIRST, STEP, LAST = 0.2, 0.05, 0.5
 REACH = 3
 #: Items on either side that cohesion is measured over.
 WIDTH = 3
-#: Directions that words are counted in where there is no embedder.
-BAG = 256
 
 
 def sizes(texts: Sequence[str]) -> list[int]:
@@ -42,20 +40,6 @@ def batches(tokens: Sequence[int], limit: int) -> list[int]:
             held = 0
         held += size
     return [*ends, len(tokens) - 1] if tokens else []
-
-
-def bags(texts: Sequence[TermArray], dim: int = BAG) -> FloatArray:
-    """Texts as normalised vectors of their terms, where there is no embedder; (n, dim).
-
-    Each term counts in one of `dim` directions, for or against, as its hash says: the cosine of two
-    texts is about that of their words, and a text without words is all zero.
-    """
-    rows = np.zeros((len(texts), dim), np.float32)
-    for row, terms in zip(rows, texts, strict=True):
-        signs = np.where(terms >> np.uint64(63), np.float32(1), np.float32(-1))
-        np.add.at(row, (terms % np.uint64(dim)).astype(np.int64), signs)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(norms > 0, norms, 1), np.float32)
 
 
 def adjacent(vectors: FloatArray) -> FloatArray:

@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from stepwell.contracts import FloatArray, Plan, Query, View
 from stepwell.filters import Filter
-from stepwell.mechanisms.buffering import bags
-from stepwell.mechanisms.words import terms
+from stepwell.mechanisms.segmenting import bags
 from stepwell.models import EdgeKind, Hit, Kind, Record
 
 #: Scores from here on are of turns that something derived supports, scores below of all others.
@@ -56,10 +55,16 @@ def members(groups: Sequence[Record], view: View) -> dict[str, list[Record]]:
     }
 
 
+def said_in(groups: Sequence[Record], view: View) -> list[str]:
+    """What is said in each group, a line a member."""
+    inside = members(groups, view)
+    return ["\n".join(member.spoken for member in inside[group.id]) for group in groups]
+
+
 def vectors_of(records: Sequence[Record], view: View) -> FloatArray:
     """The normalised vector of each record; without an embedder, of its words."""
     if view.models.space is None:
-        return bags([terms(record.spoken) for record in records])
+        return bags([record.spoken for record in records])
     return view.vectors([record.id for record in records])
 
 

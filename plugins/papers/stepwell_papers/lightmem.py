@@ -47,6 +47,7 @@ from stepwell import (
     hookimpl,
 )
 from stepwell.mechanisms.buffering import FIRST, LAST, REACH, STEP, batches, cut, sizes
+from stepwell.mechanisms.drawing import facts_of
 from stepwell.mechanisms.grounding import by_support, grounded, members, narrowed, vectors_of
 
 NAME = "lightmem"
@@ -125,24 +126,11 @@ class Buffers:
         ops: Ops = []
         for last, end in pairwise([-1, *ends]):
             batch = traces[last + 1 : end + 1]
-            ops += self._extracted([turn for trace in batch for turn in turns[trace.id]], view)
+            said = [turn for trace in batch for turn in turns[trace.id]]
+            # Soft insert: facts are added, nothing is looked up.
+            ops += facts_of(said, view, asked=len(said))
             ops += [SetState(id=trace.id, payload={NAME: "read"}) for trace in batch]
         return ops
-
-    def _extracted(self, turns: Sequence[Record], view: View) -> list[Add]:
-        """Soft insert: facts are added, nothing is looked up. Turns that have facts keep them."""
-        known = view.links([turn.id for turn in turns], EdgeKind.DERIVED_FROM, into=True)
-        fresh = [turn for turn in turns if not known.get(turn.id)]
-        made = []
-        for fact in view.models.facts([turn.spoken for turn in fresh]) if fresh else ():
-            turn = fresh[fact.source]
-            record = turn.model_copy(update={
-                "id": "", "level": 1, "kind": Kind.FACT, "text": fact.text, "turn": None,
-                "payload": {}, "upstream": (), "action": None, "observation": None,
-                "attachments": (), "stored_at": view.now,
-            })  # fmt: skip
-            made.append(Add(record=record, keys=view.keys(record), sources=(turn.id,)))
-        return made
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,11 @@ import numpy.typing as npt
 
 from stepwell import (
     Add,
-    Edge,
     EdgeKind,
     Event,
     Filter,
     Hide,
     Hit,
-    Key,
     Kind,
     Link,
     Op,
@@ -53,15 +51,9 @@ from stepwell import (
     Status,
     View,
     hookimpl,
-)
-from stepwell.mechanisms.grounding import (
-    by_support,
-    cosines,
-    grounded,
-    members,
-    narrowed,
-    vectors_of,
-)
+)  # fmt: skip
+from stepwell.mechanisms import grounding, grouping
+from stepwell.mechanisms.drawing import above, facts_of
 from stepwell.mechanisms.heat import heat
 from stepwell.mechanisms.joining import Group, jaccards, join, key_words
 from stepwell.mechanisms.tiers import Eviction, evicted, ring
@@ -72,8 +64,8 @@ SEGMENTS = Filter(kind=Kind.CATEGORY, level=2)
 #: Pages that the ring has pushed out, and those that are in it.
 PLACED = Filter(payload={NAME: "placed"})
 WAITING = Filter(kind=Kind.TRACE) & ~PLACED
-#: Turns whose facts are asked for at once.
-ASKED = 32
+#: Pages that the text of a segment is made of, beside the one that it had.
+READ = 32
 #: Whose knowledge a fact is.
 SIDES = ("user", "assistant")
 #: What the payload of a segment tells, of one without pages.
@@ -142,12 +134,14 @@ class Tiers:
         held = segments_of(view)
         groups = [
             Group(mean, state_of(r)["pages"], tuple(map(tuple, state_of(r)["words"])))
-            for r, mean in zip(held, vectors_of(held, view), strict=True)
+            for r, mean in zip(held, grounding.vectors_of(held, view), strict=True)
         ]
-        said = said_in(pages, view)
+        said = grounding.said_in(pages, view)
         words = [key_words(view.models.annotate(text).keywords) for text in said]
         joined: dict[int, list[int]] = {}
-        for n, place in enumerate(join(groups, vectors_of(pages, view), words, self.params.join)):
+        for n, place in enumerate(
+            join(groups, grounding.vectors_of(pages, view), words, self.params.join)
+        ):
             joined.setdefault(place, []).append(n)
         ops: list[Op] = []
         for place, its in joined.items():
@@ -163,13 +157,13 @@ class Tiers:
         """A segment of which a turn was forgotten, written anew from what is left of it."""
         if record.status is not Status.STALE or record.kind is not Kind.CATEGORY:
             return ()
-        pages = members([record], view)[record.id]
+        pages = grounding.members([record], view)[record.id]
         if not pages:
             return ()
-        said = said_in(pages, view)
+        said = grounding.said_in(pages, view)
         words = [key_words(view.models.annotate(text).keywords) for text in said]
         groups: list[Group] = []
-        join(groups, vectors_of(pages, view), words, -np.inf)
+        join(groups, grounding.vectors_of(pages, view), words, -np.inf)
         state = BLANK | {"length": len(pages)}
         ops = _written(record, state, groups[0], pages, said, view)
         return [op for op in ops if not isinstance(op, Link)]
@@ -215,11 +209,11 @@ class Heat:
         """The knowledge and the profile, after what the unread pages say; counters are reset."""
         if not hot:
             return []
-        pages = members(hot, view)
+        pages = grounding.members(hot, view)
         unread = [page for s in hot for page in pages[s.id][-state_of(s)["length"] :]]
-        turns = [turn for within in members(unread, view).values() for turn in within]
+        turns = [turn for within in grounding.members(unread, view).values() for turn in within]
         turns.sort(key=lambda turn: (_when(turn), turn.id))
-        facts = _facts(turns, view)
+        facts = facts_of(turns, view, lambda _, turn: {NAME: _side(turn)})
         ops: list[Op] = [
             SetState(id=s.id, payload={NAME: {**state_of(s), "visits": 0, "length": 0}})
             for s in hot
@@ -252,8 +246,8 @@ class Heat:
         if event.name not in ("shown", "feedback"):
             return ()
         turns = [record.id for name in event.record_ids if (record := view.get(name))]
-        pages = _above(turns, view)
-        visited = {*turns, *pages, *_above(pages, view)}
+        pages = above(turns, view)
+        visited = {*turns, *pages, *above(pages, view)}
         when = (event.at or view.now).isoformat()
         ops: list[Op] = []
         for name in sorted(visited):
@@ -279,24 +273,25 @@ class Search:
         if query.levels != (0,):
             return Plan(query=query, weights=weights, role=query.role, task=query.task)
         if query.round == 0:
-            return Plan(query=narrowed(query, [Kind.FACT], (0, 1)), weights=weights, stop=False)
-        asked = narrowed(query, [Kind.CATEGORY], (2,), freely=True)
-        return Plan(query=asked, weights=weights)
+            return Plan(
+                query=grounding.narrowed(query, [Kind.FACT], (0, 1)), weights=weights, stop=False
+            )
+        return Plan(grounding.narrowed(query, [Kind.CATEGORY], (2,), freely=True), weights)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """The turns of the best pages and facts, then all others."""
         question = plan.query.text
         if plan.stop and plan.query.round == 0:
-            return [by_support(hit, question, view) for hit in hits]
+            return [grounding.by_support(hit, question, view) for hit in hits]
         if plan.query.round == 0:
-            return grounded(self._known(question, hits, view), hits, plan, view)
-        return grounded(self._paged(question, hits, view), hits, plan, view)
+            return grounding.grounded(self._known(question, hits, view), hits, plan, view)
+        return grounding.grounded(self._paged(question, hits, view), hits, plan, view)
 
     def _known(self, question: str, hits: Sequence[Hit], view: View) -> dict[str, dict[str, float]]:
         """The turns of the best facts of each side."""
         facts = [hit for hit in hits if hit.record.kind is Kind.FACT]
-        near = cosines(question, [fact.record.id for fact in facts], view)
+        near = grounding.cosines(question, [fact.record.id for fact in facts], view)
         scores = [fact.score for fact in facts] if near is None else near.tolist()
         support: dict[str, dict[str, float]] = {}
         left = dict.fromkeys(SIDES, self.params.top_facts)
@@ -315,7 +310,7 @@ class Search:
         edges = view.links(self._segments(question, found, view), EdgeKind.CONTAINS)
         pages = [edge.target for within in edges.values() for edge in within]
         pages += [page.id for page in view.records(WAITING, limit=2 * self.params.stm_pages)]
-        near = cosines(question, pages, view)
+        near = grounding.cosines(question, pages, view)
         own = {hit.record.id: hit.score for hit in hits if hit.record.level == 0}
         if near is None:  # by the best of their turns that words have found
             into = view.links(list(own), EdgeKind.CONTAINS, into=True)
@@ -333,7 +328,7 @@ class Search:
         support: dict[str, dict[str, float]] = {}
         for page, within in view.links(top, EdgeKind.CONTAINS).items():
             turns = [edge.target for edge in within]
-            like = cosines(question, turns, view)
+            like = grounding.cosines(question, turns, view)
             said = [own.get(t, 0.0) for t in turns] if like is None else like.tolist()
             for n in sorted(range(len(turns)), key=lambda n: -said[n]):
                 support[turns[n]] = {"pages": scores[page]}
@@ -341,7 +336,7 @@ class Search:
 
     def _segments(self, question: str, found: Sequence[Hit], view: View) -> list[str]:
         """The segments with the best F, as when pages join them."""
-        near = cosines(question, [hit.record.id for hit in found], view)
+        near = grounding.cosines(question, [hit.record.id for hit in found], view)
         scores = np.array([hit.score for hit in found], np.float32) if near is None else near
         words = key_words(view.models.parse_query(question).keywords)
         keys = [Group(np.empty(0, np.float32), 0, state_of(h.record)["words"]).words for h in found]
@@ -361,12 +356,6 @@ def state_of(segment: Record) -> dict[str, Any]:
     return dict(held)
 
 
-def said_in(pages: Sequence[Record], view: View) -> list[str]:
-    """What is said on each page."""
-    turns = members(pages, view)
-    return ["\n".join(turn.spoken for turn in turns[page.id]) for page in pages]
-
-
 def _written(
     segment: Record | None, state: dict[str, Any], group: Group, pages: Sequence[Record],
     said: Sequence[str], view: View,
@@ -380,48 +369,22 @@ def _written(
         first, last = min(first, _when(segment)), max(last, segment.valid_from or last)
     record = Record(
         id="@" + pages[0].id, scope=view.scope, level=2, kind=Kind.CATEGORY, payload={NAME: state},
-        text=view.models.summarize(said[-ASKED:], before=before).text or pages[0].text,
+        text=view.models.summarize(said[-READ:], before=before).text or pages[0].text,
         said_at=first, valid_from=last, stored_at=view.now, trust=min(p.trust for p in pages),
     )  # fmt: skip
-    keys = tuple(key for key in view.keys(record) if key.channel != "vectors")
-    if view.models.space is not None:
-        body = group.mean.astype("<f4").tobytes()
-        keys = (*keys, Key(channel="vectors", space=view.models.space, body=body))
+    keys = grouping.keys(view, record, group.mean)
     names = tuple(page.id for page in pages)
     if segment is None:
         return [Add(record=record, keys=keys, sources=names, contains=True)]
-    links = [Edge(source=segment.id, kind=EdgeKind.CONTAINS, target=name) for name in names]
     return [
-        *(Link(edge=edge) for edge in links),
+        *grouping.links(segment.id, names),
         Revise(id=segment.id, text=record.text, keys=keys, said_at=first),
         SetState(id=segment.id, payload=record.payload, valid_from=last, trust=record.trust),
     ]
 
 
-def _facts(turns: Sequence[Record], view: View) -> list[Add]:
-    """What the turns state, each fact the user's or the assistant's; but no turn is read twice."""
-    known = view.links([turn.id for turn in turns], EdgeKind.DERIVED_FROM, into=True)
-    fresh = [turn for turn in turns if not known.get(turn.id)]
-    made = []
-    for start in range(0, len(fresh), ASKED):
-        asked = fresh[start : start + ASKED]
-        for fact in view.models.facts([turn.spoken for turn in asked]):
-            turn = asked[fact.source]
-            side = SIDES[turn.origin is Origin.ASSISTANT]
-            record = Record(
-                id="", scope=view.scope, level=1, kind=Kind.FACT, text=fact.text,
-                payload={NAME: side}, actor=turn.actor, role=turn.role, origin=turn.origin,
-                trust=turn.trust, session=turn.session, task=turn.task, said_at=turn.said_at,
-                stored_at=view.now,
-            )  # fmt: skip
-            made.append(Add(record=record, keys=view.keys(record), sources=(turn.id,)))
-    return made
-
-
-def _above(names: Sequence[str], view: View) -> list[str]:
-    """What contains these."""
-    into = view.links(names, EdgeKind.CONTAINS, into=True)
-    return [edge.source for edges in into.values() for edge in edges]
+def _side(turn: Record) -> str:
+    return SIDES[turn.origin is Origin.ASSISTANT]
 
 
 def _when(record: Record) -> datetime:
@@ -432,10 +395,6 @@ def _speaker(turn: Record) -> str | None:
     return turn.actor or turn.role
 
 
-PRESET = Preset(
-    NAME, 1,
-    (
-        "words", "vectors", Tiers(), Heat(), Search(), "channel-vectors", "channel-words",
-        "flat-packer",
-    ),
-)  # fmt: skip
+POLICIES = (Tiers(), Heat(), Search())
+CHANNELS = ("channel-vectors", "channel-words")
+PRESET = Preset(NAME, 1, ("words", "vectors", *POLICIES, *CHANNELS, "flat-packer"))
