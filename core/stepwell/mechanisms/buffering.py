@@ -42,6 +42,20 @@ def batches(tokens: Sequence[int], limit: int) -> list[int]:
     return [*ends, len(tokens) - 1] if tokens else []
 
 
+def exchanges(speakers: Sequence[str | None]) -> list[int]:
+    """Where pairs end: a turn and the answer to it, by somebody else, if there is one."""
+    ends: list[int] = []
+    begin = 0
+    for place, speaker in enumerate(speakers):
+        if place > begin and speaker != speakers[begin]:
+            ends.append(place)
+            begin = place + 1
+        elif place > begin:
+            ends.append(place - 1)
+            begin = place
+    return ends
+
+
 def adjacent(vectors: FloatArray) -> FloatArray:
     """The cosine of each normalised vector with the next, (n - 1,)."""
     return np.asarray(np.einsum("ij,ij->i", vectors[:-1], vectors[1:]), np.float32)

@@ -21,19 +21,21 @@ def _nothing(_: Fact, __: Record) -> Mapping[str, JsonValue]:
 
 
 def facts_of(
-    turns: Sequence[Record], view: View, told: Told = _nothing, *, asked: int = ASKED
+    turns: Sequence[Record], view: View, told: Told = _nothing, *, asked: int = ASKED,
+    known: Sequence[str] = (),
 ) -> list[Add]:  # fmt: skip
     """A fact record for each thing that the turns state; no turn is read twice.
 
-    `told(fact, turn)` is the payload, an empty one unless given. A fact is as trusted
-    as its turn, said by the same one in the same session at the same time.
+    `known` is what the model is told beside them. `told(fact, turn)` is the payload, an empty one
+    unless given. A fact is as trusted as its turn, said by the same one in the same session at the
+    same time.
     """
-    known = view.links([turn.id for turn in turns], EdgeKind.DERIVED_FROM, into=True)
-    fresh = [turn for turn in turns if not known.get(turn.id)]
+    read = view.links([turn.id for turn in turns], EdgeKind.DERIVED_FROM, into=True)
+    fresh = [turn for turn in turns if not read.get(turn.id)]
     made = []
     for start in range(0, len(fresh), asked):
         some = fresh[start : start + asked]
-        for fact in view.models.facts([turn.spoken for turn in some]):
+        for fact in view.models.facts([turn.spoken for turn in some], known=known):
             turn = some[fact.source]
             record = Record(
                 id="", scope=view.scope, level=1, kind=Kind.FACT, text=fact.text,

@@ -41,6 +41,22 @@ def narrowed(
     return replace(query, levels=levels, where=where)
 
 
+def beside(
+    query: Query, kinds: Sequence[Kind], weights: Mapping[str, float], mark: str, look: int = 0
+) -> Plan:
+    """A plan of one round for turns and, beside them, derived records of some kinds.
+
+    `mark` in the plan's weights says that it is this plan: one that names levels itself is plain.
+    Refining policies see `look` of either at least.
+    """
+    plan = Plan(query=query, weights=weights, role=query.role, task=query.task)
+    if query.levels != (0,):
+        return plan
+    asked = narrowed(query, kinds, (0, 1, 2))
+    marked = {**weights, mark: 0.0}
+    return replace(plan, query=asked, weights=marked, look=max(look, query.k))
+
+
 def members(groups: Sequence[Record], view: View) -> dict[str, list[Record]]:
     """What each group contains, by its id: the active records, in order of arrival."""
     edges = view.links([group.id for group in groups], EdgeKind.CONTAINS)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stepwell import Preset, hookimpl
-from stepwell_papers import lightmem, memoryos
+from stepwell_papers import a_mem, engram, lightmem, mem0, mem0_v3, memoryos
 
 #: What this distribution offers, by the name of each system.
 PRESETS: tuple[Preset, ...] = (
+    a_mem.PRESET,
+    engram.PRESET,
     lightmem.PRESET,
+    mem0.PRESET,
+    mem0_v3.PRESET,
     memoryos.PRESET,
 )
 

@@ -53,6 +53,7 @@ from stepwell import (
     hookimpl,
 )  # fmt: skip
 from stepwell.mechanisms import grounding, grouping
+from stepwell.mechanisms.buffering import exchanges
 from stepwell.mechanisms.drawing import above, facts_of
 from stepwell.mechanisms.heat import heat
 from stepwell.mechanisms.joining import Group, jaccards, join, key_words
@@ -107,16 +108,7 @@ class Tiers:
     @hookimpl
     def segment(self, buffer: Sequence[Record]) -> Sequence[int]:
         """A page is a turn and the answer to it, by somebody else, if there is one."""
-        ends: list[int] = []
-        begin = 0
-        for place, turn in enumerate(buffer):
-            if place > begin and _speaker(turn) != _speaker(buffer[begin]):
-                ends.append(place)
-                begin = place + 1
-            elif place > begin:
-                ends.append(place - 1)
-                begin = place
-        return ends
+        return exchanges([turn.actor or turn.role for turn in buffer])
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
@@ -389,10 +381,6 @@ def _side(turn: Record) -> str:
 
 def _when(record: Record) -> datetime:
     return record.said_at or record.stored_at
-
-
-def _speaker(turn: Record) -> str | None:
-    return turn.actor or turn.role
 
 
 POLICIES = (Tiers(), Heat(), Search())
