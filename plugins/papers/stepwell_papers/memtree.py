@@ -282,7 +282,7 @@ class Search:
     def plan(self, query: Query, view: View) -> Plan:
         """Nodes beside turns."""
         weights = {"vectors": 1.0, "words": 0.0 if view.models.space else 1.0}
-        plan = beside(query, [Kind.CATEGORY], weights, NAME, look=4 * self.params.top)
+        plan = beside(query, [Kind.CATEGORY], weights, NAME, look=2 * self.params.top)
         if NAME not in plan.weights:
             return plan
         levels = tuple(range(self.params.deepest + 1))
