@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stepwell import Preset, hookimpl
-from stepwell_papers import a_mem, engram, lightmem, mem0, mem0_v3, memoryos
+from stepwell_papers import a_mem, engram, lightmem, mem0, mem0_v3, memoryos, memtree
 
 #: What this distribution offers, by the name of each system.
 PRESETS: tuple[Preset, ...] = (
@@ -15,6 +15,7 @@ PRESETS: tuple[Preset, ...] = (
     mem0.PRESET,
     mem0_v3.PRESET,
     memoryos.PRESET,
+    memtree.PRESET,
 )
 
 
