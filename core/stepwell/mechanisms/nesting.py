@@ -50,7 +50,8 @@ class Rows:
 
     def vector(self, name: str) -> FloatArray:
         """The vector of an id."""
-        return np.asarray(self._table[self._at[name]], np.float32)
+        held: FloatArray = self._table[self._at[name]].copy()
+        return held
 
     def nearest(self, vector: FloatArray) -> tuple[str, float] | None:
         """The id of the highest cosine, of equals the first; None where there is nothing."""

@@ -52,7 +52,7 @@ class Params:
     depth: int = 3
     calibrated: bool = True
     found: float = 0.2
-    look: int = 64
+    look: int = 40
     tokens: int = 64
     step: int = 128
 
@@ -128,27 +128,22 @@ class Collapsed:
         """Turns that are among the best nodes, and those that one of the best contains."""
         turns = {hit.record.id: hit.record for hit in hits}
         nodes = self._above(list(turns), view)
-        edges = view.links(list(nodes), EdgeKind.CONTAINS)
         asked = nesting.asked(question, view)
         near = _cosines([*nodes.values(), *turns.values()], asked, view)
-        best = sorted(
-            (name for name in near if near[name] >= self.params.found), key=near.__getitem__
-        )
-        support: dict[str, dict[str, float]] = {}
-        for name in best[::-1][:k]:
-            if name in turns:
-                support.setdefault(name, {})["leaf"] = near[name]
-                continue
-            inside = [edge.target for edge in edges[name] if edge.target not in nodes]
-            others = view.records(
-                Filter(id=[n for n in inside[-READ:] if n not in turns] or [""]) & Filter(level=0),
-                limit=READ,
-            )
-            near |= _cosines(others, asked, view)
-            for turn in inside:
-                if turn in near:
-                    found = support.setdefault(turn, {})
-                    found["node"] = max(found.get("node", 0.0), (near[turn] + near[name]) / 2)
+        found = [name for name in near if near[name] >= self.params.found]
+        best = sorted(found, key=lambda name: -near[name])[:k]
+        support = {name: {"leaf": near[name]} for name in best if name in turns}
+        edges = view.links([name for name in best if name in nodes], EdgeKind.CONTAINS)
+        inside = {name: [edge.target for edge in edges[name]][-READ:] for name in edges}
+        fresh = {turn for within in inside.values() for turn in within} - near.keys()
+        others = Filter(id=sorted(fresh)) & Filter(level=0)
+        near |= _cosines(view.records(others, limit=len(fresh)) if fresh else [], asked, view)
+        for name, within in inside.items():
+            for turn in within:
+                if turn in near and turn not in nodes:
+                    known = support.setdefault(turn, {})
+                    both = (near[turn] + near[name]) / 2
+                    known["node"] = max(known.get("node", 0.0), both)
         return support
 
     def _above(self, names: Sequence[str], view: View) -> dict[str, Record]:
@@ -157,7 +152,7 @@ class Collapsed:
         for _ in range(self.params.depth):
             names = list(dict.fromkeys(above(names, view)))
             found |= dict.fromkeys(names)
-        nodes = view.records(Filter(id=list(found) or [""]), limit=len(found) + 1)
+        nodes = view.records(Filter(id=list(found)), limit=len(found)) if found else []
         return {node.id: node for node in nodes if 0 < node.level <= self.params.depth}
 
 
