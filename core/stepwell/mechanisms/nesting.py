@@ -28,7 +28,7 @@ _KINDS: Final = {1: Kind.TRACE, 2: Kind.CATEGORY}
 _ALL: Final = 1_000_000
 _PAGE: Final = 1_000
 #: Members that a node's text is made of, the latest; and nodes that are written in one step.
-_READ, _WRITTEN = 64, 32
+_READ, _WRITTEN = 64, 128
 
 
 class Rows:

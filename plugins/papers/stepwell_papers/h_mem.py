@@ -61,10 +61,12 @@ LAYERS = (3, 2, 1)
 class Params:
     """`near`: how far from the usual cosine towards 1 something joins a domain, category, trace.
 
-    `layer`: nodes of each layer that a question goes on from. `step`: turns put in at once.
+    Likeness by words alone is lower: `worded` times as far is enough there. `layer`: nodes of each
+    layer that a question goes on from. `step`: turns put in at once.
     """
 
-    near: tuple[float, float, float] = (0.2, 0.35, 0.5)
+    near: tuple[float, float, float] = (0.1, 0.2, 0.35)
+    worded: float = 0.5
     children: int = 300
     layer: int = 10
     approved: float = 1.3
@@ -91,7 +93,8 @@ class Layers:
         if not turns:
             return nesting.retold(view, NAME, tokens=self.params.tokens, headed=True)
         usual = placing.usual(vectors_of(view.records(Filter(level=0), limit=SAMPLE), view))
-        least = [placing.threshold(usual, near) for near in self.params.near]
+        far = 1.0 if view.models.space else self.params.worded
+        least = [placing.threshold(usual, far * near) for near in self.params.near]
         for turn, vector in zip(turns, vectors_of(turns, view), strict=True):
             path: list[str] = []
             for level, threshold, name in zip(LAYERS, least, _names(turn, view), strict=True):
@@ -181,7 +184,8 @@ class Routing:
         for _ in LAYERS:
             best = _nearest(nodes, asked, view)[: self.params.layer]
             edges = view.links([node.id for node, _ in best], EdgeKind.CONTAINS)
-            names = [edge.target for within in edges.values() for edge in within]
+            within = [edges[node.id][-self.params.children :] for node, _ in best]
+            names = [edge.target for some in within for edge in some]
             nodes = view.records(Filter(id=names), limit=len(names)) if names else []
         wanted = max(plan.query.k, self.params.layer)
         weights = Weights(self.params)
