@@ -17,7 +17,7 @@ HOMES = ("I live in Lisbon.", "I moved to Porto last month.", "I have moved to O
 
 
 def opened(path=":memory:", **options):
-    return Memory.open(path, plugins=["facts", "current"], embedder=None, seed=1, **options)
+    return Memory.open(path, embedder=None, seed=1, **options)
 
 
 def tell(scope, order=(0, 1, 2)):
@@ -146,5 +146,5 @@ def test_a_model_has_no_part_in_it(tmp_path):
         scope = memory.scope("ana")
         tell(scope)
         assert scope.consolidate().notes == ()
-    with Memory.open(tmp_path / "m.db", embedder=None) as memory:  # without the plugins
+    with Memory.open(tmp_path / "m.db", embedder=None, preset="flat") as memory:
         assert facts(memory.scope("ana"), Status.ACTIVE) == ["Oslo"]

@@ -16,6 +16,8 @@ from stepwell.models import EdgeKind, Hit, Kind, Record
 
 #: Scores from here on are of turns that something derived supports, scores below of all others.
 SUPPORTED = 0.5
+#: Plain ranking, of every turn: what nothing speaks for comes last, the latest first.
+PLAIN = {"vectors": 1.0, "words": 1.0, "order": 0.001}
 #: What the names of those reasons begin with that are supports.
 _BY = "by "
 #: Ids that are asked for at once.
@@ -55,6 +57,12 @@ def beside(
     asked = narrowed(query, kinds, (0, 1, 2))
     marked = {**weights, mark: 0.0}
     return replace(plan, query=asked, weights=marked, look=max(look, query.k))
+
+
+def plainly(query: Query, look: int = 0) -> Plan:
+    """A plan of plain ranking; refining policies see `look` turns at least."""
+    look = max(look, query.k)
+    return Plan(query=query, weights=PLAIN, role=query.role, task=query.task, look=look)
 
 
 def members(groups: Sequence[Record], view: View) -> dict[str, list[Record]]:

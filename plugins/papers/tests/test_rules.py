@@ -27,7 +27,7 @@ from stepwell import (
     Turn,
 )
 from stepwell.testing import FakeClock, HashingEmbedder
-from stepwell_papers import a_mem, engram, hema, lightmem, mem0, mem0_v3, memoryos, memtree
+from stepwell_papers import a_mem, engram, hema, lightmem, mem0, mem0_v3, memoryos
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -233,28 +233,3 @@ def test_hema_hides_half_a_percent_of_the_oldest_unused_each_hundred_turns():
         scope.consolidate()
         assert scope.count(Filter(level=0, status=Status.HIDDEN)) == 4
         assert scope.count(Filter(kind="summary")) == 4
-
-
-# MemTree ----------------------------------------------------------------------------------------
-
-
-def test_memtree_asks_for_more_the_deeper_it_is():
-    params = memtree.Params()
-    told = [params.threshold(depth) for depth in (0, 3, 6)]
-    assert told == pytest.approx([0.4, 0.4 * math.exp(0.25), 0.4 * math.exp(0.5)])
-    assert replace(params, theta=0.8).threshold(6) == 0.9
-
-
-def test_memtree_walks_down_for_as_long_as_it_is_similar_enough():
-    tree = memtree.Tree(memtree.Params())
-    rows = dict(zip("abcd", unit(0, 20, 90, 60), strict=True))
-    tree.insert("a", rows["a"])
-    assert tree.members[""] == ["@memtree-0"]
-    tree.insert("b", rows["b"])  # cos 20 degrees is .94: down to the leaf, which becomes a node
-    assert tree.members["@memtree-0"] == ["@memtree-1"]
-    assert tree.members["@memtree-1"] == ["a", "b"]
-    tree.insert("c", rows["c"])  # cos 80 degrees to the mean is .17: a tree of its own
-    assert tree.members[""] == ["@memtree-0", "@memtree-2"]
-    tree.insert("d", rows["d"])  # 30 degrees from c, 50 from the mean of a and b
-    assert tree.members["@memtree-3"] == ["c", "d"]
-    assert tree.leaves("") == ["a", "b", "c", "d"]

@@ -14,10 +14,11 @@ from stepwell.defaults.sqlite.codec import (
     OPS,
     RECORD_COLUMNS,
     WORKS,
+    dumps,
     moment,
     record_of,
 )
-from stepwell.defaults.sqlite.filtering import where_clause
+from stepwell.defaults.sqlite.filtering import named, where_clause
 from stepwell.defaults.sqlite.scoping import ScopeReader
 from stepwell.errors import StoreDamaged
 from stepwell.filters import Filter
@@ -28,6 +29,7 @@ _SELECT = "SELECT " + RECORD_COLUMNS + " FROM records r JOIN contents c "  # noq
 _RECORD = _SELECT + "ON c.ref = r.content WHERE r.scope = ? AND r.ref = ?"
 _VERSION = _SELECT + "ON c.ref = ? AND c.scope = r.scope WHERE r.scope = ? AND r.ref = ?"
 _FROM = "FROM records r JOIN contents c ON c.ref = r.content WHERE r.scope = ? AND r.ref > ? AND "
+_AMONG = "r.ref IN (SELECT j.value FROM json_each(?) j) AND "
 _ENTRY = (
     "SELECT r.ref, r.id, r.level, r.kind, r.status, r.trust, r.said_at, r.stored_at, r.valid_from, "
     "r.valid_to, c.session, COALESCE(c.actor, c.role) "
@@ -103,7 +105,12 @@ class Reader(ScopeReader):
         self, scope: ScopeRow, where: Filter | None, after: int, limit: int, active: bool = True
     ) -> list[int]:
         """Refs above `after`, ascending."""
-        clause, values = where_clause(where)
+        names, rest = named(where)
+        clause, values = where_clause(rest)
+        if names is not None:
+            # Looked up: every record against every id would take too long.
+            clause = _AMONG + clause
+            values.insert(0, dumps([ref for ref in self.find(scope, names).values() if ref]))
         sql = (
             "SELECT r.ref "
             + _FROM
