@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepwell import errors, hookspecs
+from stepwell.contracts import Models
 
 ROOT = Path(__file__).resolve().parent.parent
 HOOKS = {
@@ -78,6 +79,19 @@ def test_the_tree_in_the_docstring_is_the_tree_of_errors() -> None:
         if isinstance(thing, type) and issubclass(thing, Exception)
     }
     assert tree_of_errors() == there
+
+
+# models -------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_models_has_each_typed_call_with_its_parameters() -> None:
+    rows = re.findall(r"^\| `(\w+\(.*?\))` \|", text_of("core/docs/models.md"), flags=re.MULTILINE)
+    typed = [
+        f"{name}({', '.join(list(inspect.signature(call).parameters)[1:])})"
+        for name, call in vars(Models).items()
+        if inspect.isfunction(call) and name != "embed" and not name.startswith("_")
+    ]
+    assert rows == typed
 
 
 # verbs --------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 import stepwell
-from stepwell import Memory, Scope
+from stepwell import Memory, Preset, Scope, hookimpl
 
 ROOMS = Path(stepwell.__file__).parent
 
@@ -71,3 +71,20 @@ def test_a_scope_in_a_model_of_ones_own_travels_as_its_uri(tmp_path):
         assert Agent.model_json_schema()["properties"]["memory"]["type"] == "string"
         with pytest.raises(ValidationError):
             Agent.model_validate({"name": "guide", "memory": "nonsense"})
+
+
+def test_every_preset_that_can_be_named_is_told_and_opens():
+    class Other:
+        name = "other"
+
+        @hookimpl
+        def presets(self):
+            return {"mine": Preset("mine", 1, ("words", "channel-words", "flat-packer"))}
+
+    with Memory.open(plugins=[Other()], discover=False) as memory:
+        offered = memory.presets()
+    assert list(offered) == ["default", "flat", "full-context", "mine"]
+    assert all(name == preset.name for name, preset in offered.items())
+    for preset in offered.values():
+        with Memory.open(preset=preset, embedder=None) as memory:
+            assert memory.preset == preset.name

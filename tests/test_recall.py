@@ -227,10 +227,10 @@ def test_presets_differ_and_all_answer():
             scope.consolidate()
             recall = scope.recall("the yellow raincoat")
             assert recall.degraded == ()
-            levels = {node.record.level for node in scope.tree()}
+            levels = {record.level for record in scope.records(limit=1000)}
             answers[preset] = ([h.record.turn for h in recall], levels)
             assert scope.context("raincoat", budget=200).tokens <= 200
-    assert answers["default"][1] == {1}
+    assert answers["default"][1] >= {0, 1}
     assert answers["flat"][1] == {0}
     assert answers["full-context"][0] == [f"t{i}" for i in range(59, 49, -1)]
     assert answers["default"][0] != answers["flat"][0]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwell.defaults.word_index import WordIndex
-from stepwell.mechanisms import scoring
+from stepwell.mechanisms import lining, scoring
 from stepwell.mechanisms.timespans import NEVER
 from stepwell.mechanisms.words import terms
 
@@ -87,7 +87,7 @@ def windows(
 
 def lexical(index: WordIndex, query: list[int], sessions, before, seen=None):
     found = scoring.match(index, array(query), seen)
-    return scoring.lexical(found, scoring.lines(before), sessions)
+    return scoring.lexical(found, lining.lines(before), sessions)
 
 
 # BM25 of units, windows and groups ----------------------------------------------------------------
@@ -131,7 +131,7 @@ def test_a_session_scores_as_one_text(corpus, query):
 def test_a_stretch_is_the_mean_of_seventeen(corpus, query):
     _, bodies, _, before = arranged(corpus)
     scores = scoring.bm25(scoring.match(index_of(bodies), array(query)))
-    after = scoring.following(before)
+    after = lining.following(before)
     expected = []
     for i in range(len(bodies)):
         near = [float(scores[i])]
@@ -141,7 +141,7 @@ def test_a_stretch_is_the_mean_of_seventeen(corpus, query):
                 at = int(step[at]) if at >= 0 else -1
                 near.append(float(scores[at]) if at >= 0 else 0.0)
         expected.append(sum(near) / 17)
-    found = scoring.stretch(scores, scoring.lines(before))
+    found = lining.stretch(scores, lining.lines(before))
     assert found.tolist() == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
@@ -243,7 +243,7 @@ def test_actors_scores_reach_their_units_and_the_unknown_get_none():
 def test_a_long_silence_parts_neighbours():
     hour = 3600 * 1_000_000
     said = np.array([0, hour, 5 * hour, NEVER, 9 * hour, 9 * hour])
-    parted = scoring.lines(np.array([-1, 0, 1, 2, 3, 4]), said)
+    parted = lining.lines(np.array([-1, 0, 1, 2, 3, 4]), said)
     assert parted.before[0].tolist() == [-1, 0, -1, 2, 3, 4]
     assert parted.after[0].tolist() == [1, -1, 3, 4, 5, -1]
     assert parted.before[1].tolist() == [-1, -1, -1, -1, 2, 3]

@@ -30,7 +30,10 @@ def fused(given_places) -> Fused:
 @given(places, st.integers(0, 50), st.sampled_from([0.0, 0.2, 0.5, 1.0, 3.0]))
 def test_spread_places_are_as_many_as_the_best_each_once_and_the_best_is_first(some, k, spread):
     made = fused(some)
-    found, best = spread_places(made, k, spread).tolist(), top_places(made, k).tolist()
+    spread_out, scores = spread_places(made, k, spread)
+    found, best = spread_out.tolist(), top_places(made, k).tolist()
+    assert scores.tolist() == sorted(scores.tolist(), reverse=True)
+    assert all(score <= some[place][0] for place, score in zip(found, scores, strict=True))
     assert len(found) == len(set(found)) == len(best) <= k
     assert found[:1] == best[:1]
     assert all(some[place][0] > 0 and some[place][2] for place in found)
@@ -39,7 +42,7 @@ def test_spread_places_are_as_many_as_the_best_each_once_and_the_best_is_first(s
 @given(places, st.integers(0, 50))
 def test_no_spread_gives_the_best(some, k):
     made = fused(some)
-    assert spread_places(made, k, 0.0).tolist() == top_places(made, k).tolist()
+    assert spread_places(made, k, 0.0)[0].tolist() == top_places(made, k).tolist()
 
 
 class Few:

@@ -35,6 +35,7 @@ from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
 from stepwell.memory import Memory, Scope
 from stepwell.models import (
+    Annotation,
     Attachment,
     Context,
     Document,
@@ -42,6 +43,7 @@ from stepwell.models import (
     EdgeKind,
     ErasureReceipt,
     Explanation,
+    Fact,
     Hit,
     Key,
     Kind,
@@ -49,12 +51,16 @@ from stepwell.models import (
     Level,
     Node,
     Origin,
+    Parsed,
     Recall,
     Receipt,
     Record,
+    Relation,
     Report,
     Slot,
+    Sort,
     Status,
+    Summary,
     Turn,
     Usage,
 )  # fmt: skip
@@ -75,11 +81,12 @@ from stepwell.ops import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "Add", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Candidates", "Clock", "Context",
-    "Document", "Edge", "EdgeKind", "Embedder", "ErasureReceipt", "Event", "Explanation", "Filter",
-    "Hide", "Hit", "Index", "IndexSpec", "Key", "Kind", "LanguageModel", "LeftOut", "Level",
-    "Link", "Memory", "Merge", "Node", "Op", "Origin", "Packing", "Plan", "Preset", "Query",
-    "Ranker", "Recall", "Receipt", "Record", "Rejected", "Rekey", "Report", "Revise", "Scope",
-    "SetSlot", "SetState", "Skip", "Slot", "Status", "Store", "Supersede", "Turn", "Unlink",
-    "Usage", "View", "__version__", "errors", "hookimpl",
+    "Add", "Annotation", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Candidates",
+    "Clock", "Context", "Document", "Edge", "EdgeKind", "Embedder", "ErasureReceipt", "Event",
+    "Explanation", "Fact", "Filter", "Hide", "Hit", "Index", "IndexSpec", "Key", "Kind",
+    "LanguageModel", "LeftOut", "Level", "Link", "Memory", "Merge", "Node", "Op", "Origin",
+    "Packing", "Parsed", "Plan", "Preset", "Query", "Ranker", "Recall", "Receipt", "Record",
+    "Rejected", "Rekey", "Relation", "Report", "Revise", "Scope", "SetSlot", "SetState", "Skip",
+    "Slot", "Sort", "Status", "Store", "Summary", "Supersede", "Turn", "Unlink", "Usage",
+    "View", "__version__", "errors", "hookimpl",
 ]  # fmt: skip

@@ -271,6 +271,7 @@ class AsyncMemory:
         return self._sync.path
 
     scopes = _verb(Memory.scopes)
+    presets = _verb(Memory.presets)
     check = _verb(Memory.check)
     rebuild = _verb(Memory.rebuild)
     reembed = _verb(Memory.reembed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from stepwell.committing import Committer
 from stepwell.contracts import ScopeRow, StoreWriter
@@ -55,6 +56,24 @@ class Eraser:
 
         counts = self._committer.purge(scope, select)
         return self._receipt(scope, counts)
+
+    def expire(self, path: tuple[str, ...], before: datetime) -> int:
+        """Forget hidden turns that were stored before a time; how many."""
+        with self._committer.store.reading() as reader:
+            row = reader.scope_of(path)
+        if row is None:
+            return 0
+        scope, gone = row, 0
+        old = Filter(level=0, status="hidden", stored_before=before)
+
+        def select(writer: StoreWriter) -> list[int]:
+            return writer.select(scope, old, 0, _PAGE, active=False)
+
+        while count := self._committer.purge(scope, select).get("turns", 0):
+            gone += count
+        if gone:
+            self._receipt(scope, {})
+        return gone
 
     def erase(self, path: tuple[str, ...]) -> ErasureReceipt:
         """Erase a scope wholly: turns, levels, documents, journal, tombstones, its name."""

@@ -79,7 +79,8 @@ class Add(Op):
     """A new derived record.
 
     `sources` are the record ids it comes from, by edges `derived_from`, or `contains` where it
-    groups them. An id of stepwell's form is kept, any other is replaced.
+    groups them. The record gets an id of its own; until then later ops of the same answer may name
+    it by the one that it was proposed with, if that begins with "@".
     """
 
     record: NewlyMade
@@ -212,7 +213,38 @@ POLICY_OPS = (Add, Revise, Supersede, Merge, Link, Unlink, Rekey, Hide, SetState
 #: The edges to what a record rests on: it does not outlive all of it.
 RESTING = (EdgeKind.DERIVED_FROM, EdgeKind.CONTAINS)
 
+#: What an id begins with that stands for a record made earlier in the same answer.
+ALIAS = "@"
+
 _RANK = {Supersede: 0, Revise: 1, Merge: 2, Add: 3}
+
+
+def aliases(ops: Iterable[Op]) -> list[str]:
+    """The ids in an answer that stand for records made in it."""
+    made = (op.record.id for op in ops if isinstance(op, (Add, Merge)))
+    return [name for name in made if name.startswith(ALIAS)]
+
+
+def renamed(op: Op, names: Mapping[str, str]) -> Op:
+    """The op with other ids in place of some."""
+    if not names:
+        return op
+    changes: dict[str, object] = {}
+    for field in ("id", "replaces", "source", "target"):
+        held = getattr(op, field, None)
+        if isinstance(held, str) and held in names:
+            changes[field] = names[held]
+    for field in ("ids", "sources", "evidence"):
+        several = getattr(op, field, ())
+        if any(name in names for name in several):
+            changes[field] = tuple(names.get(name, name) for name in several)
+    if isinstance(op, Link) and not names.keys().isdisjoint((op.edge.source, op.edge.target)):
+        ends = {"source": op.edge.source, "target": op.edge.target}
+        ends = {end: names.get(name, name) for end, name in ends.items()}
+        changes["edge"] = op.edge.model_copy(update=ends)
+    if isinstance(op, (Add, Merge)) and op.record.id in names:
+        changes["record"] = op.record.model_copy(update={"id": names[op.record.id]})
+    return op.model_copy(update=changes) if changes else op
 
 
 def touches(op: Op) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stepwell.committing import Committer, outdated, unseen
-from stepwell.contracts import DUE, EMBEDDER, LATER, NewRecord, Rejected, ScopeRow, StoreWriter
-from stepwell.errors import InvalidTurn, StoreBusy
+from stepwell.committing import Committer, outdated, unkeyed, unseen
+from stepwell.contracts import LATER, NewRecord, Rejected, ScopeRow, StoreWriter
+from stepwell.errors import InvalidTurn, StoreBusy, UnknownRecord
 from stepwell.identity import keyed, record_id
 from stepwell.models import (
     MAX_PAYLOAD_BYTES,
@@ -25,12 +25,14 @@ from stepwell.models import (
     origin_of,
     storable,
 )  # fmt: skip
-from stepwell.ops import Add, SetState
+from stepwell.ops import Add, Revise, SetState
 from stepwell.plugins import Plugins
 from stepwell.searching import Searcher
 
 #: Scopes whose numbers are kept at hand.
 _KEPT_SCOPES = 10_000
+#: The hooks by which policies make something of new turns.
+_DERIVING = ("segment", "extract", "organize")
 
 
 @dataclass(slots=True)
@@ -78,6 +80,30 @@ class Writer:
             if receipt is not None:
                 return receipt
         raise StoreBusy("the scope was erased again and again during the call")
+
+    def revise(self, path: tuple[str, ...], name: str, text: str) -> str:
+        """Give a record another text; its id. Raises UnknownRecord, VersionConflict."""
+        with self._searcher.view(path) as view:
+            row, record = view.row, view.get(name)
+            if row is None or record is None:
+                raise UnknownRecord("this scope holds no record of that id")
+            if record.text == text:
+                return record.id
+            fresh = record.model_copy(update={"text": text})
+            keys, failed = self._searcher.keys_of(fresh, view)
+            ref = view.reader.find(row, [record.id])[record.id]
+        scope = row
+
+        def then(writer: StoreWriter, _: Sequence[str]) -> None:
+            # Words are found at once; what a plugin failed to make is made later.
+            if failed is not None:
+                writer.enqueue(scope, "keys", ref, ref)
+            if self._searcher.models.space is None:
+                unkeyed(writer)
+
+        op = Revise(id=record.id, text=text, keys=tuple(keys), expects=record.version)
+        self._committer.apply(scope, [op], strict=True, then=then)
+        return record.id
 
     # steps ------------------------------------------------------------------------------------
 
@@ -220,7 +246,7 @@ class Writer:
                     if upstream is not None and upstream != item.ref:
                         writer.link_all(row, upstream, EdgeKind.NEXT, [item.ref])
         self._queue_keys(writer, row, new, degraded)
-        if self._plugins.has("segment"):
+        if any(map(self._plugins.has, _DERIVING)):
             writer.enqueue(row, "segment", new[0].ref, new[-1].ref)
 
     def _queue_keys(
@@ -232,9 +258,8 @@ class Writer:
                 writer.enqueue(row, "keys", item.ref, item.ref)
         if outdated(writer, [key for item in new for key in item.keys]):
             writer.enqueue(row, "keys", new[0].ref, new[-1].ref)
-        words_alone = self._searcher.models.space is None
-        if words_alone and writer.meta(EMBEDDER) is not None and writer.meta(DUE) != "1":
-            writer.set_meta(DUE, "1")
+        if self._searcher.models.space is None:
+            unkeyed(writer)
         if self._plugins.has("later_keys"):
             for start in range(0, len(new), LATER):
                 some = new[start : start + LATER]

@@ -9,23 +9,58 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from stepwell.committing import Committer, unseen
+from stepwell.committing import Committer, Seen, unkeyed, unseen
+from stepwell.consolidating.batching import ONE_BY_ONE, STEP, batches
+from stepwell.consolidating.deriving import Deriver
 from stepwell.consolidating.keying import Keyer, whole, within
-from stepwell.contracts import DUE, EMBEDDER, LATER, ScopeRow, Skip, StoreReader, StoreWriter, Work
+from stepwell.consolidating.tracing import Tracer
+from stepwell.contracts import EMBEDDER, LATER, ScopeRow, StoreReader, StoreWriter, Work
 from stepwell.errors import InvalidInput, PluginFailed
 from stepwell.filters import Filter
-from stepwell.models import Edge, EdgeKind, Kind, Record, Report, Status
-from stepwell.ops import Add, Link, Op, Revise, SetState, allowed
+from stepwell.models import Record, Report
+from stepwell.ops import Op, Rekey, Revise, SetState
 from stepwell.plugins import Plugins
-from stepwell.searching import WORDS, ScopeView, Searcher
+from stepwell.searching import ScopeView, Searcher
 
 _MANY = 2**62
 #: Tasks that are looked at at once.
 _PAGE = 1000
-_WHO = "segment"
+#: How often maintaining policies are asked in one `consolidate`, at most.
+_ROUNDS = 1000
+
+
+Then = Callable[[StoreWriter, Sequence[str]], None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One piece of work: how long it may take, and what came of it."""
+
+    until: float | None = None
+    proceed: Callable[[], bool] | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left."""
+        return None if self.until is None else max(0.0, self.until - time.monotonic())
+
+    def goes_on(self) -> bool:
+        """Whether there is time for another step."""
+        late = self.until is not None and time.monotonic() >= self.until
+        self.ended = late or (self.proceed is not None and not self.proceed())
+        return not self.ended
+
+    def seen(self, view: ScopeView, *, whole: bool = False) -> Seen:
+        """What was proposed from a view; what a language model failed in it is noted."""
+        self.notes += view.models.take_notes()
+        row = view.row
+        return Seen(view.purges or 0, row.head if whole and row is not None else None)
 
 
 class Consolidator:
@@ -36,38 +71,50 @@ class Consolidator:
         self._searcher = searcher
         self._plugins = plugins
         self._keyer = Keyer(searcher, plugins)
+        self._tracer = Tracer(plugins, self._keyer)
+        self._deriver = Deriver(plugins, self._tracer)
         self._kinds = {
             "keys": self._keys, "segment": self._segment, "derive": self._derive,
-            "extract": self._extract, "later": self._later,
+            "extract": self._extract, "organize": self._organize, "later": self._later,
         }  # fmt: skip
 
     def consolidate(
-        self, path: tuple[str, ...], budget: float | None = None, usage: Sequence[SetState] = ()
-    ) -> Report:
-        """Work on the queue until it is empty or `budget` seconds have passed."""
+        self, path: tuple[str, ...], budget: float | None = None, usage: Sequence[SetState] = (),
+        proceed: Callable[[], bool] | None = None, *, tidy: bool = True,
+    ) -> Report:  # fmt: skip
+        """Work on the queue until it is empty or `budget` seconds have passed; then `tidy`.
+
+        `proceed` is asked before every step; False ends the work there.
+        """
         until = None if budget is None else time.monotonic() + budget
-        counts: dict[str, int] = {}
+        run = _Run(until, proceed)
+        counts = run.counts
         row = self._row(path)
         if row is None:
             return Report(counts)
         if usage:
             self._committer.apply(row, usage)
         self._unpark(row)
-        finished = True
-        while tasks := self._tasks(row):
-            for batch in _batches(tasks):
-                if until is not None and time.monotonic() >= until:
-                    finished = False
-                    break
-                self._work(row, batch, counts)
-            if not finished:
-                break
-        failed = self._maintain(row, until, counts) if finished else []
+        finished, failed = self._drain(row, run), []
+        if finished and tidy:
+            failed = self._maintain(row, run)
+            finished = self._drain(row, run)  # what was proposed may be in need of keys
         with self._committer.store.reading() as reader:
             parked = [f"{w.kind}: {w.error}" for w in reader.work(row, _MANY, parked=True)]
             if self._left_behind(reader) and any(w.kind == "keys" for w in reader.work(row, _MANY)):
                 parked.append("keys: the file has another embedder by now; open it again")
-        return Report(counts, (*parked, *failed), finished=finished)
+        notes = tuple(dict.fromkeys(run.notes))
+        finished = finished and not run.ended
+        return Report(counts, (*parked, *failed), finished=finished, notes=notes)
+
+    def _drain(self, row: ScopeRow, run: _Run) -> bool:
+        """Work on the queue until it is empty, or there is no more time: then it is False."""
+        while tasks := self._tasks(row):
+            for batch in batches(tasks):
+                if not run.goes_on():
+                    return False
+                self._work(row, batch, run)
+        return True
 
     def rekey(self, path: tuple[str, ...], proceed: Callable[[int], bool]) -> list[str]:
         """Work on the queued keys alone, one task after the other; what failed.
@@ -75,17 +122,17 @@ class Consolidator:
         `proceed` is told how many records have been keyed, and says whether to go on.
         """
         row = self._row(path)
-        counts: dict[str, int] = {}
+        run = _Run()
         if row is None:
             return []
         self._unpark(row, "keys")
         for task in self._tasks(row, _MANY):
             if task.kind != "keys":
                 continue
-            if not proceed(counts.get("keyed", 0)):
+            if not proceed(run.counts.get("keyed", 0)):
                 break
-            self._work(row, [task], counts)
-        proceed(counts.get("keyed", 0))
+            self._work(row, [task], run)
+        proceed(run.counts.get("keyed", 0))
         with self._committer.store.reading() as reader:
             parked = reader.work(row, _MANY, parked=True)
         return [f"{task.kind}: {task.error}" for task in parked if task.kind == "keys"]
@@ -115,30 +162,59 @@ class Consolidator:
                 for task in parked:
                     writer.park(row, task.number, None)
 
-    def _work(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
-        do = self._kinds[batch[0].kind]
-        try:
-            do(row, batch, counts)
-        except (PluginFailed, InvalidInput) as error:
-            with self._committer.store.writing(self._committer.clock()) as writer:
-                for task in batch:
-                    writer.park(row, task.number, str(error))
+    def _work(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
+        """Work on a batch of tasks of one kind, bit by bit; what fails is parked."""
+        do, left = self._kinds[batch[0].kind], list(batch)
+        while left:
+            try:
+                left = left[do(row, left, run) :]
+            except (PluginFailed, InvalidInput) as error:
+                failed = left[:1] if left[0].kind in ONE_BY_ONE else left
+                left = left[len(failed) :]
+                with self._committer.store.writing(self._committer.clock()) as writer:
+                    for task in failed:
+                        writer.park(row, task.number, str(error))
+            if left and not run.goes_on():
+                return
 
     def _done(
         self,
         row: ScopeRow,
         ops: Sequence[Op],
         batch: Sequence[Work],
-        counts: dict[str, int],
-        then: Callable[[StoreWriter, Sequence[str]], None] | None = None,
-    ) -> None:
-        applied = self._committer.apply(row, ops, tasks=[t.number for t in batch], then=then)
+        run: _Run,
+        *,
+        seen: Seen | None = None,
+        then: Then | None = None,
+    ) -> int:
+        """Apply ops and take their tasks off the queue, in one transaction; how many were kept.
+
+        Where others were faster, nothing is applied, and it is -1; tasks that are left come again.
+        """
+        if not ops and not batch:
+            return 0
+        words_alone = self._searcher.models.space is None
+
+        def and_then(writer: StoreWriter, made: Sequence[str]) -> None:
+            keyed = made or any(isinstance(op, (Revise, Rekey)) for op in ops)
+            if words_alone and keyed:
+                unkeyed(writer)
+            if then is not None:
+                then(writer, made)
+
+        applied = self._committer.apply(
+            row, ops, tasks=[t.number for t in batch], seen=seen, then=and_then
+        )
+        if applied.outrun:
+            return -1
+        counts = run.counts
         for name in [op.name for op in applied.kept] + ["dropped"] * len(applied.dropped):
             counts[name] = counts.get(name, 0) + 1
+        return len(applied.kept)
 
     # tasks ------------------------------------------------------------------------------------
 
-    def _keys(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+    def _keys(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """Make keys that are missing: a plugin failed, or the embedder is another one."""
         with self._searcher.view(row.path) as view:
             refs = within(view.reader, row, batch[0].ref or 0, batch[0].until or 0)
@@ -146,16 +222,11 @@ class Consolidator:
         # Nothing is read while an embedder takes its time: others may write, and logs be emptied.
         with self._searcher.view(row.path) as view:
             ops = self._keyer.missing(view, records)
-            space = view.models.space
+        self._done(row, ops + gone, batch, run)
+        run.counts["keyed"] = run.counts.get("keyed", 0) + len(records)
+        return len(batch)
 
-        def then(writer: StoreWriter, _: Sequence[str]) -> None:
-            if space is None and writer.meta(EMBEDDER) is not None:
-                writer.set_meta(DUE, "1")  # they still lack a vector
-
-        self._done(row, ops + gone, batch, counts, then=then)
-        counts["keyed"] = counts.get("keyed", 0) + len(records)
-
-    def _later(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
+    def _later(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """Make the keys that take too long for `remember`."""
         with self._searcher.view(row.path) as view:
             spans = [within(view.reader, row, t.ref or 0, t.until or 0) for t in batch]
@@ -169,225 +240,132 @@ class Consolidator:
             with self._searcher.view(row.path) as view:
                 ops = self._keyer.later(view, records[start : start + LATER])
             last = start + LATER >= len(records)
-            self._done(row, ops, batch if last else (), counts, then=then)
+            self._done(row, ops, batch if last else (), run, then=then)
+        return len(batch)
 
-    def _segment(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
-        """Traces of the sessions that got new turns, and what policies make of them."""
-        ops: list[Op] = []
+    def _segment(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
+        """Traces of the sessions that got new turns; then what policies make of them is queued.
+
+        Of many turns that came at once, some are cut now, and the rest is queued again.
+        """
+        wanted = self._deriver.wanted
         with self._searcher.view(row.path) as view:
-            for session in self._sessions(view.reader, row, batch):
-                ops += self._traces(view, row, session)
-        self._done(row, ops, batch, counts, then=self._queue_extraction(row, ops))
-
-    def _queue_extraction(
-        self, row: ScopeRow, ops: Sequence[Op]
-    ) -> Callable[[StoreWriter, Sequence[str]], None]:
-        revised = [op.id for op in ops if isinstance(op, Revise)]
-        wanted = self._plugins.has("extract") or self._plugins.has("organize")
+            fresh, rest = self._fresh(view.reader, row, batch)
+            cut = self._tracer.cut(view, row, fresh)
+            seen = run.seen(view)
+        revised = [op.id for op in cut.ops if isinstance(op, Revise)]
 
         def then(writer: StoreWriter, made: Sequence[str]) -> None:
-            for ref in writer.find(row, [*made, *revised]).values() if wanted else ():
-                writer.enqueue(row, "extract", ref)
+            if rest is not None:
+                writer.enqueue(row, "segment", *rest)
+            if not wanted:
+                return
+            traces = writer.find(row, [*made, *revised])
+            for ref in sorted({ref for ref in (*traces.values(), *cut.loose) if ref is not None}):
+                writer.enqueue(row, wanted[0], ref)
 
-        return then
+        self._done(row, cut.ops, batch, run, seen=seen, then=then)
+        return len(batch)
 
-    def _traces(self, view: ScopeView, row: ScopeRow, session: str) -> list[Op]:
-        refs = view.reader.select(row, Filter(session=session, level=0), 0, _MANY)
-        buffer = [record for _, record in view.load(refs)]
-        answer, name = self._plugins.first("segment", buffer=tuple(buffer), view=view)
-        ops: list[Op] = []
-        for first, last in pairwise([-1, *_ends(answer, len(buffer), name)]):
-            members = slice(first + 1, last + 1)
-            ops += self._trace(view, row, buffer[members], refs[members])
-        return ops
-
-    def _sessions(self, reader: StoreReader, row: ScopeRow, batch: Sequence[Work]) -> list[str]:
-        """The sessions that a batch of tasks is about, each once."""
+    def _fresh(
+        self, reader: StoreReader, row: ScopeRow, batch: Sequence[Work]
+    ) -> tuple[list[int], tuple[int, int] | None]:
+        """The active turns that a batch of tasks is about, ascending; the span that is too much."""
         # In order of arrival, so the span that may hold a record is the last one begun before it.
         spans = sorted((task.ref or 0, task.until or 0) for task in batch)
         firsts = [first for first, _ in spans]
-        refs = [
+        last = max(until for _, until in spans)
+        # One task may be about very many turns; only the last of a batch is.
+        most = max(STEP, sum(min(until - first + 1, STEP) for first, until in spans))
+        fresh = [
             ref
-            for ref in reader.select(row, None, firsts[0] - 1, _MANY)
+            for ref in reader.select(row, Filter(level=0), firsts[0] - 1, most + 1)
             if ref <= spans[bisect_right(firsts, ref) - 1][1]
         ]
-        entries = reader.entries(row, refs)
-        return list(dict.fromkeys(e[10] for e in entries if e[2] == 0 and e[10] is not None))
+        if len(fresh) <= most:
+            return fresh, None
+        return fresh[:most], (fresh[most], last)
 
-    def _trace(
-        self, view: ScopeView, row: ScopeRow, members: Sequence[Record], refs: Sequence[int]
-    ) -> list[Op]:
-        """Ops for a new trace, or for the one that is there already."""
-        text = heading(members)
-        began = min((m.said_at for m in members if m.said_at), default=None)
-        above = view.reader.edges(row, refs[0], EdgeKind.CONTAINS)
-        for ref, trace in view.reader.load(
-            row, sorted({e.source for e in above if e.target == refs[0]})
-        ):
-            if trace.kind is not Kind.TRACE:
-                continue
-            known = set(view.reader.targets(row, ref, EdgeKind.CONTAINS))
-            ops: list[Op] = [
-                Link(edge=Edge(source=trace.id, kind=EdgeKind.CONTAINS, target=m.id), who=_WHO)
-                for m, r in zip(members, refs, strict=True)
-                if r not in known
-            ]
-            if trace.text != text or trace.status is Status.STALE:
-                named = trace.model_copy(update={"text": text})
-                keys = self._keyer.whole_keys(named, view)
-                # A turn that is forgotten meanwhile bumps the version: its words must not return.
-                held = trace.version
-                ops.append(
-                    Revise(id=trace.id, text=text, keys=keys, said_at=began, who=_WHO, expects=held)
-                )
-                if trace.status is Status.STALE:
-                    replaced = any(
-                        edge.target == ref
-                        for edge in view.reader.edges(row, ref, EdgeKind.SUPERSEDES)
-                    )
-                    status = Status.SUPERSEDED if replaced else Status.ACTIVE
-                    ops.append(SetState(id=trace.id, status=status, who=_WHO, expects=held + 1))
-            return ops
-        record = Record(
-            id="", scope=row.path, level=1, kind=Kind.TRACE, text=text, session=members[0].session,
-            said_at=began,
-            stored_at=members[-1].stored_at, trust=min(m.trust for m in members),
-        )  # fmt: skip
-        keys = self._keyer.whole_keys(record, view)
-        sources = tuple(m.id for m in members)
-        return [Add(record=record, keys=keys, sources=sources, contains=True, who=_WHO)]
+    def _extract(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
+        """Candidates from traces or turns; both these and they are to be organized."""
+        refs, ops, seen, _ = self._asked(row, batch, run, self._deriver.extract)
 
-    def _extract(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
-        """What extracting, reconciling and organising policies make of a trace."""
-        settled: list[Op] = []
-        with self._searcher.view(row.path) as view:
-            for _, trace in view.load([batch[0].ref or 0]):
-                for candidate in _ops(self._plugins.collect("extract", trace=trace, view=view)):
-                    settled += self._reconciled(candidate, view)
-                settled += _ops(self._plugins.collect("organize", record=trace, view=view))
-            settled = [self._keyed(op, view) for op in settled]
-        self._done(row, settled, batch, counts)
+        def then(writer: StoreWriter, made: Sequence[str]) -> None:
+            if "organize" in self._deriver.wanted:
+                for fresh in (*refs, *writer.find(row, made).values()):
+                    writer.enqueue(row, "organize", fresh)
 
-    def _keyed(self, op: Op, view: ScopeView) -> Op:
-        """A new record with its keys: else each of them would be a task of its own."""
-        if not isinstance(op, Add) or op.keys:
-            return op
-        return op.model_copy(update={"keys": self._keyer.whole_keys(op.record, view)})
+        self._done(row, ops, batch[: len(refs)], run, seen=seen, then=then)
+        return len(refs)
 
-    def _reconciled(self, candidate: Op, view: ScopeView) -> list[Op]:
-        near: list[Record] = []
-        if isinstance(candidate, Add):
-            side = view.side(episodes=False)
-            if side is not None and len(side):
-                found = side.candidates(WORDS, candidate.record.text, 10)
-                near = [r for _, r in view.load([int(side.cache.refs[p]) for p in found.places])]
-            fresh = candidate.record
-            if any(_again(fresh, r) for r in near):
-                return []  # a trace that grew is read again; what is there already stays as it is
-        answer, name = self._plugins.first(
-            "reconcile", candidate=candidate, neighbours=tuple(near), view=view
-        )
-        if answer is None:
-            return [candidate]
-        if isinstance(answer, Skip):
-            return []
-        return _ops([(name or "", answer)])
+    def _organize(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
+        """Parents and edges of records; new parents are to be organized, too."""
+        refs, ops, seen, level = self._asked(row, batch, run, self._deriver.organize)
 
-    def _derive(self, row: ScopeRow, batch: Sequence[Work], counts: dict[str, int]) -> None:
-        """A derived record lost a source: traces are made again, others wait for their policy."""
-        with self._searcher.view(row.path) as view:
-            loaded = view.reader.load(row, [batch[0].ref or 0])
-            ops: list[Op] = []
-            if loaded and loaded[0][1].kind is Kind.TRACE and loaded[0][1].status is Status.STALE:
-                members = view.reader.targets(row, loaded[0][0], EdgeKind.CONTAINS)
-                left = [record for _, record in view.load(members)]
-                if left:
-                    ops = self._trace(view, row, left, members)
-        self._done(row, ops, batch, counts)
+        def then(writer: StoreWriter, made: Sequence[str]) -> None:
+            fresh = [ref for ref in writer.find(row, made).values() if ref is not None]
+            for ref, parent in writer.load(row, fresh):
+                if parent.level > level:
+                    writer.enqueue(row, "organize", ref)
 
-    def _maintain(self, row: ScopeRow, until: float | None, counts: dict[str, int]) -> list[str]:
-        """What maintaining policies propose; what failed."""
-        if not self._plugins.has("maintain"):
-            return []
-        left = None if until is None else max(0.0, until - time.monotonic())
+        self._done(row, ops, batch[: len(refs)], run, seen=seen, then=then)
+        return len(refs)
+
+    def _asked(
+        self, row: ScopeRow, batch: Sequence[Work], run: _Run,
+        ask: Callable[[ScopeView, Record], list[Op]],
+    ) -> tuple[list[int], list[Op], Seen, int]:  # fmt: skip
+        """Ask about one record after the other, until there is something to be done.
+
+        The refs asked about, what the last of them gave, what was seen for it, and its level. So
+        each call sees what the one before has made, and those without an answer cost no commit.
+        """
+        refs: list[int] = []
         ops: list[Op] = []
-        failed: list[str] = []
+        level = 0
         with self._searcher.view(row.path) as view:
-            for answer in self._plugins.collect(
-                "maintain", trigger="consolidate", budget=left, view=view
-            ):
+            for task in batch:
+                if refs and (ops or not run.goes_on()):
+                    break
+                ref = task.ref or 0
                 try:
-                    ops += _ops([answer])
-                except (PluginFailed, InvalidInput) as error:
-                    failed.append(f"maintain: {error}")
-        self._done(row, ops, (), counts)
+                    for record in whole(view, [ref]):
+                        ops, level = ask(view, record), record.level
+                except (PluginFailed, InvalidInput):
+                    if not refs:
+                        raise
+                    break  # those before it are done first
+                refs.append(ref)
+            seen = run.seen(view)
+        return refs, ops, seen, level
+
+    def _derive(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
+        """A derived record lost a source: it is made again of what is left."""
+        with self._searcher.view(row.path) as view:
+            ops = self._deriver.stale(view, row, batch[0].ref or 0)
+            seen = run.seen(view)
+        self._done(row, ops, batch, run, seen=seen)
+        return len(batch)
+
+    def _maintain(self, row: ScopeRow, run: _Run) -> list[str]:
+        """What the passing of time and maintaining policies propose, step by step; what failed."""
+        failed: list[str] = []
+        if self._plugins.has("observe"):
+            with self._searcher.view(row.path) as view:
+                ops = self._deriver.tick(view)
+            self._done(row, ops, (), run)
+        if not self._plugins.has("maintain"):
+            return failed
+        for _ in range(_ROUNDS):
+            if not run.goes_on():
+                break
+            with self._searcher.view(row.path) as view:
+                ops, flaws = self._deriver.maintain(view, run.left)
+                # What is proposed for the whole must not miss what another has made of it since.
+                seen = run.seen(view, whole=True)
+            failed += [flaw for flaw in flaws if flaw not in failed]
+            if not ops or not self._done(row, ops, (), run, seen=seen):
+                break
+        else:
+            run.ended = True  # the rest is for the next time
         return failed
-
-
-def _batches(tasks: Sequence[Work]) -> Iterator[list[Work]]:
-    """What is best done together: all segmenting, so that a session is read once; slow keys."""
-    together = [task for task in tasks if task.kind == "segment"]
-    if together:
-        yield together
-    slow: list[Work] = []
-    for task in tasks:
-        if task.kind == "later":
-            if slow and _size([*slow, task]) > LATER:
-                yield slow
-                slow = []
-            slow.append(task)
-        elif task.kind != "segment":
-            yield [task]
-    if slow:
-        yield slow
-
-
-def _size(tasks: Sequence[Work]) -> int:
-    """How many records tasks are about at most."""
-    return sum((task.until or 0) - (task.ref or 0) + 1 for task in tasks)
-
-
-def heading(members: Sequence[Record]) -> str:
-    """What a trace is, in words that are sure: its session, speakers, length and days."""
-    actors = sorted({m.actor for m in members if m.actor})
-    days = sorted({m.said_at.date().isoformat() for m in members if m.said_at})
-    parts = [f"{members[0].session}: {len(members)} turn{'s' if len(members) > 1 else ''}"]
-    if actors:
-        parts.append("by " + ", ".join(actors[:8]))
-    if days:
-        parts.append(f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}")
-    return " ".join(parts)
-
-
-def _again(fresh: Record, known: Record) -> bool:
-    """Whether a candidate is there already. What somebody else says, or at another time, is not."""
-    return (
-        (known.kind, known.text, known.actor) == (fresh.kind, fresh.text, fresh.actor)
-        and (fresh.actor is None or known.said_at == fresh.said_at)
-        and all(known.payload.get(name) == value for name, value in fresh.payload.items())
-    )
-
-
-def _ends(answer: object, size: int, name: str | None) -> list[int]:
-    """Where traces end, checked: ascending, within the buffer; the rest is a trace of its own."""
-    if answer is None:
-        return []
-    sound = isinstance(answer, (list, tuple)) and all(
-        isinstance(end, int) and 0 <= end < size for end in answer
-    )
-    if not sound or not isinstance(answer, (list, tuple)) or sorted(set(answer)) != list(answer):
-        raise PluginFailed(f"plugin {name!r} failed in hook 'segment': not ascending places")
-    ends = list(answer)
-    return ends if ends and ends[-1] == size - 1 else [*ends, size - 1]
-
-
-def _ops(answers: Sequence[tuple[str, object]]) -> list[Op]:
-    """Ops that policies returned, marked as theirs. Raises PluginFailed or InvalidOp."""
-    ops: list[Op] = []
-    for name, answer in answers:
-        if isinstance(answer, PluginFailed):
-            raise answer
-        if not isinstance(answer, (list, tuple)):
-            raise PluginFailed(f"plugin {name!r} returned {type(answer).__name__} instead of ops")
-        ops += [allowed(op, name) for op in answer]
-    return ops

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from stepwell.committing import left_spaces
 from stepwell.contracts import ScopeRow, StoreReader
 from stepwell.errors import PluginFailed
-from stepwell.models import Key, Record, Status
+from stepwell.models import EdgeKind, Key, Record, Status
 from stepwell.ops import Op, Rekey, usable
 from stepwell.plugins import Plugins
 from stepwell.searching import VECTORS, ScopeView, Searcher
@@ -54,14 +56,16 @@ class Keyer:
             keys, failed = self._searcher.keys_of(record, view)
             if failed is not None:
                 raise PluginFailed(f"plugin {failed!r} failed in hook 'keys'")
-            ops += _rekeyed(record, keys)
+            ops += _rekeyed(record, averaged(view, keys, _members(view, record)))
         models.done()
         return ops
 
-    def whole_keys(self, record: Record, view: ScopeView) -> tuple[Key, ...]:
-        """All keys of a record; none if one fails, so that all are queued."""
+    def group_keys(
+        self, record: Record, members: Sequence[str], view: ScopeView
+    ) -> tuple[Key, ...]:
+        """All keys of a record that groups others; none if one fails, so that all are queued."""
         keys, failed = self._searcher.keys_of(record, view)
-        return tuple(keys) if failed is None else ()
+        return averaged(view, keys, members) if failed is None else ()
 
     def later(self, view: ScopeView, records: Sequence[Record]) -> list[Op]:
         """What the plugins make that take their time. PluginFailed."""
@@ -73,6 +77,26 @@ class Keyer:
             for record, keys in zip(records, _checked(name, answer, records), strict=True):
                 ops += _rekeyed(record, keys)
         return ops
+
+
+def averaged(view: ScopeView, keys: Sequence[Key], members: Sequence[str]) -> tuple[Key, ...]:
+    """The keys, but the vector of what groups others is the mean of theirs."""
+    space = view.models.space
+    if space is None or not members or not keys:
+        return tuple(keys)
+    mean = view.vectors(members).sum(axis=0)
+    norm = float(np.linalg.norm(mean))
+    if norm == 0:
+        return tuple(keys)
+    kept = [key for key in keys if (key.channel, key.space) != (VECTORS, space)]
+    return (*kept, Key(channel=VECTORS, space=space, body=(mean / norm).astype("<f4").tobytes()))
+
+
+def _members(view: ScopeView, record: Record) -> list[str]:
+    if record.level == 0:
+        return []
+    edges = view.links([record.id], EdgeKind.CONTAINS).get(record.id, ())
+    return [edge.target for edge in edges]
 
 
 def within(reader: StoreReader, row: ScopeRow, first: int, last: int) -> list[int]:

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from stepwell.contracts.parts import Embedder, FloatArray, IntArray, LanguageModel
 from stepwell.filters import Filter
-from stepwell.models import Edge, EdgeKind, Hit, LeftOut, Record, Slot, Turn, Usage
+from stepwell.models import (
+    Annotation,
+    Edge,
+    EdgeKind,
+    Fact,
+    Hit,
+    Key,
+    LeftOut,
+    Parsed,
+    Record,
+    Relation,
+    Slot,
+    Summary,
+    Turn,
+    Usage,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question, and what may answer it. `found` are the hits of earlier rounds."""
+    """A question, and what may answer it. `found` are the hits of earlier rounds.
+
+    `budget` are the tokens of the context that is asked for, None for a recall. `free` says that
+    any level may answer: a context for which the caller has named none.
+    """
 
     text: str
     k: int = 10
@@ -27,6 +46,8 @@ class Query:
     task: str | None = None
     round: int = 0
     found: tuple[Hit, ...] = ()
+    budget: int | None = None
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +59,8 @@ class Plan:
     there are any, and count the best; `parts`, what the question is made of, are searched beside it
     and count less. `stop` ends the search after this round; `enough`, from the
     second round on, before it: what was found is the answer. `spread`, from 0 to 1, is how much
-    less counts what was said beside a hit: for questions that want a list. `instead` names channels
+    less counts what was said beside a hit: for questions that want a list. Refining policies see
+    `look` hits at least, more where the plan does not say how many. `instead` names channels
     that take the place of others: {"vectors": "sentences"} means that where a record has a score of
     "sentences", be it 0, that of "vectors" is not counted, and elsewhere counts as if it were one.
     """
@@ -53,6 +75,7 @@ class Plan:
     stop: bool = True
     enough: bool = False
     spread: float = 0.0
+    look: int | None = None
     instead: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -129,6 +152,43 @@ class Models(Protocol):
         """
         ...
 
+    # Typed calls. Each has an answer without a language model, made of words and vectors, which is
+    # also the answer when the model fails, times out, or says what is no such answer twice. Texts
+    # are quoted to the model as data. While it thinks, the view lets go of what it read: what is
+    # read after it may be of a later moment.
+
+    def facts(self, texts: Sequence[str], *, known: Sequence[str] = ()) -> tuple[Fact, ...]:
+        """Statements that stand by themselves, in order of their texts. `known` is context."""
+        ...
+
+    def annotate(self, text: str) -> Annotation:
+        """What a text is about."""
+        ...
+
+    def summarize(self, texts: Sequence[str], *, tokens: int = 64, before: str = "") -> Summary:
+        """The texts in at most `tokens` tokens, going on from an earlier summary where given."""
+        ...
+
+    def relate(self, newer: str, older: Sequence[str]) -> tuple[Relation, ...]:
+        """How a statement stands to each of several older ones, in their order."""
+        ...
+
+    def same_topic(self, one: str, other: str) -> bool:
+        """Whether two texts go on about the same thing."""
+        ...
+
+    def parse_query(self, text: str) -> Parsed:
+        """What a question asks for."""
+        ...
+
+    def next_query(self, question: str, found: Sequence[str]) -> str | None:
+        """What to search for next, given what was found; None when that is enough."""
+        ...
+
+    def merge_profile(self, profile: str, facts: Sequence[str], *, tokens: int = 256) -> str:
+        """A profile brought up to date with newer facts, in at most `tokens` tokens."""
+        ...
+
 
 class View(Protocol):
     """A read-only look at one scope, pinned to one moment. Policies see nothing else."""
@@ -155,6 +215,27 @@ class View(Protocol):
 
     def edges(self, record_id: str, kind: EdgeKind | None = None) -> list[Edge]:
         """Edges out of and into a record."""
+        ...
+
+    def links(
+        self, record_ids: Sequence[str], kind: EdgeKind, *, into: bool = False
+    ) -> dict[str, tuple[Edge, ...]]:
+        """Edges of one kind out of each of some records, or into them; unknown ids are left out.
+
+        `links(ids, EdgeKind.CONTAINS)` are the members of groups, with `into` the groups of
+        members. Edges from and to hidden or stale records are told of, too.
+        """
+        ...
+
+    def vectors(self, record_ids: Sequence[str]) -> FloatArray:
+        """The normalised mean of each record's vectors in the embedder's space, (n, dim).
+
+        A row of zeros for a record that has none; shape (n, 0) without an embedder.
+        """
+        ...
+
+    def keys(self, record: Record) -> tuple[Key, ...]:
+        """The keys that the active policies make of a record, such as one about to be added."""
         ...
 
     def sources(self, record_id: str) -> tuple[str, ...]:

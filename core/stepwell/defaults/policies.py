@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
+from stepwell.defaults.facts import Current, Facts
+from stepwell.defaults.levels import Levels
+from stepwell.defaults.overview import Overview
 from stepwell.defaults.ranking import WEIGHTS, Ranker
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import scoring
-from stepwell.mechanisms.packing import pack_flat
+from stepwell.mechanisms.packing import by_worth, pack_flat
 from stepwell.mechanisms.passages import passages, pieces
 from stepwell.mechanisms.words import terms
 from stepwell.models import Hit, Key, Record
@@ -134,6 +138,24 @@ class FlatPacker:
         return pack_flat(hits, budget, arrival=view.place)
 
 
+@dataclass(frozen=True)
+class Packer:
+    """Packs what is worth most for its tokens, in time order."""
+
+    density: float = 0.1
+    name: str = "packer"
+
+    @property
+    def params(self) -> dict[str, object]:
+        """What the file remembers of it."""
+        return {"density": self.density}
+
+    @hookimpl
+    def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:
+        """Whole turns, by score for their cost, until the budget is spent."""
+        return pack_flat(by_worth(hits, self.density), budget, arrival=view.place)
+
+
 class Sessions:
     """Ends a trace where its session ends: one trace a session."""
 
@@ -164,15 +186,29 @@ class Fallback:
         return pack_flat(hits, budget, arrival=view.place)
 
 
+class Named(Protocol):
+    """A policy."""
+
+    @property
+    def name(self) -> str:
+        """What it is known by."""
+        ...
+
+
 #: Every channel of the view. "sentences" is none: its plugin searches it.
 CHANNELS = (*(name for name in WEIGHTS if name != "sentences"), "order")
 
 #: The built-in policies under their names, with their usual parameters.
-POLICIES: tuple[WordKeys | VectorKeys | Sessions | Ranker | Channel | FlatPacker, ...] = (
+POLICIES: tuple[Named, ...] = (
     WordKeys(),
     VectorKeys(),
     Sessions(),
+    Levels(),
+    Facts(),
     Ranker(),
+    Current(),
+    Overview(),
     *(Channel(name) for name in CHANNELS),
     FlatPacker(),
+    Packer(),
 )

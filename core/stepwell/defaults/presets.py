@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from stepwell.contracts import Index, IndexSpec
+from stepwell.defaults.facts import Current, Facts
+from stepwell.defaults.levels import Levels
+from stepwell.defaults.overview import Overview
 from stepwell.defaults.policies import (
     CHANNELS,
     Channel,
     FixedRanker,
     FlatPacker,
-    Sessions,
+    Packer,
     VectorKeys,
     WordKeys,
 )  # fmt: skip
 from stepwell.defaults.ranking import Ranker
 from stepwell.defaults.sqlite.store import SqliteStore
+from stepwell.defaults.vector_index import VectorIndex
 from stepwell.defaults.word_index import WordIndex
 from stepwell.hookspecs import hookimpl
 from stepwell.identity import SCHEME
@@ -49,9 +53,6 @@ class Indexes:
     def open_index(self, spec: IndexSpec) -> Index | None:
         """Exact inner product for vectors, postings for words."""
         if spec.kind == "vectors":
-            # FAISS takes as long to import as all the rest: whoever has no embedder never does.
-            from stepwell.defaults.vector_index import VectorIndex  # noqa: PLC0415 - see above
-
             return VectorIndex(spec.dim)
         return WordIndex() if spec.kind == "words" else None
 
@@ -69,8 +70,17 @@ class Presets:
         made = (
             Preset(
                 "default",
-                2,
-                (*keys, Sessions(), Ranker(), *map(Channel, CHANNELS[:-1]), FlatPacker()),
+                3,
+                (
+                    *keys,
+                    Levels(),
+                    Facts(),
+                    Ranker(),
+                    Current(),
+                    Overview(),
+                    *map(Channel, CHANNELS[:-1]),
+                    Packer(),
+                ),
             ),
             # Plain retrieval over raw turns: what every mechanism has to beat.
             Preset("flat", 2, (*keys, FixedRanker(plain), *map(Channel, plain), FlatPacker())),

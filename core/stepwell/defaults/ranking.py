@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from stepwell.contracts import Plan, Query, View
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import questions, scoring
 from stepwell.mechanisms.words import terms
+from stepwell.models import Hit
 
 #: What each channel counts for, the same for every kind of data: see scoring.WEIGHTS for those of
 #: words. A vector tells less than a word, but of more records; "sentences" are the vectors of a
@@ -38,7 +39,11 @@ REMARK: Mapping[str, float] = {
     "vector_stretch": 0.0,
 }
 #: How much less counts, in a list, what was said beside one of its items.
-SPREAD = 0.2
+SPREAD = 0.1
+#: How much less counts, where a question is about somebody, a turn of theirs that only asks others.
+ASKS = 0.06
+#: How many hits beyond those that are wanted are looked at for such turns.
+LOOK = 10
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,30 @@ class Ranker:
             task=query.task,
             stop=not asked.names,
             spread=SPREAD if asked.many else 0.0,
+            look=query.k + LOOK if asked.names else query.k,
             instead=INSTEAD,
         )
+
+    @hookimpl
+    def refine(self, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """A turn of somebody who is asked about, that only asks others, answers less."""
+        asking = [
+            hit
+            for hit in hits
+            if hit.why.get("speaker", 0.0) > 0.0
+            and "asks" not in hit.why
+            and questions.only_asks(hit.record.text)
+        ]
+        if not asking:
+            return hits
+        lower = {
+            hit.record.id: replace(
+                hit, score=max(0.0, hit.score - ASKS), why={**hit.why, "asks": -ASKS}
+            )
+            for hit in asking
+        }
+        # Sorting is stable: what scores the same stays in its order.
+        return sorted((lower.get(hit.record.id, hit) for hit in hits), key=lambda hit: -hit.score)
 
     def _answers(self, asked: questions.Question, view: View) -> bool:
         """Whether it is a line of somebody who is known, in a conversation that is going on."""
@@ -110,6 +137,7 @@ class Ranker:
             query=query,
             weights=self.weights,
             queries=(heavier,),
+            look=query.k + LOOK,
             instead=INSTEAD,
             role=query.role,
             task=query.task,

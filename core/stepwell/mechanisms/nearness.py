@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stepwell.mechanisms.scoring import BoolArray, FloatArray, Lines
+from stepwell.mechanisms import lining
+from stepwell.mechanisms.lining import Lines
+from stepwell.mechanisms.scoring import BoolArray, FloatArray
 
 
 def standing(cosines: FloatArray, seen: BoolArray | None = None) -> FloatArray:
@@ -19,13 +21,17 @@ def standing(cosines: FloatArray, seen: BoolArray | None = None) -> FloatArray:
     usual = cosines if seen is None else cosines[seen]
     mean = float(usual.mean(dtype=np.float64)) if len(usual) > 1 else 0.0
     mean = min(max(mean, 0.0), 0.99)
-    above = (cosines - np.float32(mean)) / np.float32(1 - mean)
+    above = cosines - np.float32(mean)
+    above /= np.float32(1 - mean)
     if seen is not None:
-        above = np.where(seen, above, np.float32(0))
-    return np.asarray(np.clip(above, 0, 1), np.float32)
+        above[~seen] = 0
+    return np.clip(above, 0, 1, out=above)
 
 
-def beside(scores: FloatArray, around: Lines) -> FloatArray:
+def beside(
+    scores: FloatArray, around: Lines, room: tuple[FloatArray, FloatArray] | None = None
+) -> FloatArray:
     """The mean score of each and of the one before and after it; where none is, that counts 0."""
-    padded = np.append(scores, np.float32(0))
-    return (scores + padded[around.before[0]] + padded[around.after[0]]) / np.float32(3)
+    total = lining.smeared(scores, around, (1.0,), (1.0,), room)
+    total /= np.float32(3)
+    return total

@@ -6,6 +6,7 @@ plugin's too, counts the result, and drops what has the lowest score until it fi
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
@@ -72,6 +73,27 @@ def pack_flat(
         else:
             left.append(LeftOut(hit.record.id, hit.score, cost, "budget"))
     return Packing(tuple(shelf.blocks), tuple(left))
+
+
+def by_worth(
+    hits: Sequence[Hit], density: float, *, count: Counter = count_tokens, nonce: str = STAND_IN
+) -> list[Hit]:
+    """Hits by score for their cost, best first: score / (tokens + 8) ** density.
+
+    By score alone a few long records take the room of many short ones; by cost alone short ones
+    that say nothing come first. Equal ones stay in their order.
+    """
+
+    def worth(hit: Hit) -> float:
+        cost = quote_cost(quoted(Block(_trimmed(hit))), nonce=nonce, count=count)
+        return -hit.score / math.pow(cost + 8, density)
+
+    return sorted(hits, key=worth)
+
+
+def cost_of(record: Record, *, count: Counter = count_tokens, nonce: str = STAND_IN) -> int:
+    """Tokens that a whole record takes in a context, without the lines above it."""
+    return quote_cost(quoted(Block(Hit(record, 0.0, (), {}))), nonce=nonce, count=count)
 
 
 def fit(
@@ -147,6 +169,8 @@ def _trimmed(hit: Hit) -> Hit:
 def _speaker(record: Record) -> str | None:
     if record.actor or record.role:
         return record.actor or record.role
+    if record.kind is not Kind.EPISODE:
+        return "memory"  # what was derived was said by nobody
     return None if record.origin is Origin.UNKNOWN else record.origin.value
 
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stepwell.mechanisms.timespans import NEVER
+from stepwell.mechanisms.lining import Lines, lines, stretch
 from stepwell.mechanisms.words import TIME_TERMS, asks_when
 
 IntArray = npt.NDArray[np.int64]
@@ -45,8 +45,6 @@ B: Final = 0.75
 #: What the words of units nearby count for in a window: one and two before, one and two after.
 BEFORE: Final = (0.6, 0.4)
 AFTER: Final = (0.4, 0.2)
-#: A silence, in microseconds, after which people speak of something else: three hours.
-PAUSE: Final = 3 * 3600 * 1_000_000
 #: From so many terms on a unit is long enough to say something.
 TELLING: Final = 25
 #: Distinct words of a question that are looked at.
@@ -115,9 +113,9 @@ def match(
         visible = int(np.count_nonzero(seen))
     sizes = np.array([len(positions) for positions, _ in found], np.int64)
     weight = np.array(weights, np.float32)
-    idf = _idf(sizes, visible)
+    idf = rarity(sizes, visible)
     nowhere = len(terms) - sum(weights)
-    full = float(weight @ idf) + nowhere * float(_idf(np.zeros(1, np.int64), visible)[0])
+    full = float(weight @ idf) + nowhere * float(rarity(np.zeros(1, np.int64), visible)[0])
     if len(found) > most:
         kept = np.sort(np.argsort(-weight * idf, kind="stable")[:most])
         found = [found[i] for i in kept.tolist()]
@@ -134,44 +132,6 @@ def match(
         full=full,
         seen=seen,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Who stands how far from whom in its session: positions (n,), -1 for none; see `lines`.
-
-    `before` and `after` are 1, 2 and 4 units away.
-    """
-
-    before: tuple[IntArray, IntArray, IntArray]
-    after: tuple[IntArray, IntArray, IntArray]
-
-
-def lines(previous: IntArray, said: IntArray | None = None) -> Lines:
-    """Lines of units, from each one's preceding unit. Worth keeping while the units stay.
-
-    `said` (n,) are times in microseconds, NEVER where unknown: units with more than PAUSE between
-    them do not belong together, though one session may hold them.
-    """
-    if said is not None:
-        known = (previous >= 0) & (said != NEVER) & (said[previous] != NEVER)
-        apart = known & (np.abs(said - said[previous]) > PAUSE)
-        if apart.any():
-            previous = np.where(apart, -1, previous)
-    return Lines(_doubled(previous), _doubled(following(previous)))
-
-
-def following(previous: IntArray) -> IntArray:
-    """The position of the unit after each one in its session; -1 for none."""
-    after = np.full(len(previous), -1, np.int64)
-    has = np.flatnonzero(previous >= 0)
-    after[previous[has]] = has
-    return after
-
-
-def _doubled(step: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    two = np.append(step, -1)[step]
-    return step, two, np.append(two, -1)[two]
 
 
 def lexical(found: Matches, around: Lines, session: IntArray) -> dict[str, FloatArray]:
@@ -210,7 +170,7 @@ def bm25(found: Matches, k1: float = K1, b: float = B) -> FloatArray:
     """BM25 of each unit by itself, raw: at most `found.full`."""
     if not len(found.word):
         return np.zeros(found.units, np.float32)
-    norm = _norm(found.lengths, found.visible, k1, b)
+    norm = length_norm(found.lengths, found.visible, k1, b)
     share = found.count / (found.count + norm[found.position])
     share *= (found.weight * found.idf)[found.word]
     return np.bincount(found.position, share, found.units).astype(np.float32)
@@ -239,7 +199,7 @@ def bm25_windows(
     lengths = _spread(np.append(found.lengths, np.float32(0))[None, :], steps)[0]
     if found.seen is not None:
         lengths *= found.seen
-    norm = _norm(lengths, found.visible, k1, b)
+    norm = length_norm(lengths, found.visible, k1, b)
     rows = max(1, _CELLS // (found.units + 1))
     for first in range(0, len(found.weight), rows):
         last = min(first + rows, len(found.weight))
@@ -249,7 +209,7 @@ def bm25_windows(
         counts = _spread(table, steps)
         if found.seen is not None:
             counts *= found.seen
-        idf = found.weight[first:last] * _idf(np.count_nonzero(counts, axis=1), found.visible)
+        idf = found.weight[first:last] * rarity(np.count_nonzero(counts, axis=1), found.visible)
         counts /= counts + norm
         total += idf @ counts
     return total
@@ -274,29 +234,20 @@ def bm25_groups(found: Matches, group: IntArray, k1: float = K1, b: float = B) -
     table = np.bincount(cell, found.count, len(found.weight) * (groups + 1)).astype(np.float32)
     counts = table.reshape(-1, groups + 1)[:, :groups]
     lengths = np.bincount(code, found.lengths, groups + 1)[:groups].astype(np.float32)
-    norm = _norm(lengths, many, k1, b)
+    norm = length_norm(lengths, many, k1, b)
     norm[~held] = 1  # nobody's group: no division by zero
-    idf = found.weight * _idf(np.count_nonzero(counts, axis=1), many)
+    idf = found.weight * rarity(np.count_nonzero(counts, axis=1), many)
     scores = idf @ (counts / (counts + norm))
     return np.append(scores, np.float32(0))[code].astype(np.float32)
 
 
-def stretch(scores: FloatArray, around: Lines) -> FloatArray:
-    """The mean of the scores of a unit and of the eight before and after it; none count as 0."""
-    total = scores.copy()
-    for one, two, four in (around.before, around.after):
-        run = scores
-        for step in (one, two, four):
-            run = run + np.append(run, np.float32(0))[step]
-        total += np.append(run, np.float32(0))[one]
-    return total / np.float32(17)
-
-
-def _idf(holders: npt.NDArray[np.intp], units: int) -> FloatArray:
+def rarity(holders: npt.NDArray[np.intp], units: int) -> FloatArray:
+    """What a word tells that so many of the units hold: its inverse document frequency."""
     return np.log1p((units - holders + 0.5) / (holders + 0.5)).astype(np.float32)
 
 
-def _norm(lengths: FloatArray, units: int, k1: float, b: float) -> FloatArray:
+def length_norm(lengths: FloatArray, units: int, k1: float = K1, b: float = B) -> FloatArray:
+    """What counts are held against in BM25: more for what is longer than the mean."""
     mean = float(lengths.sum(dtype=np.float64)) / max(1, units)
     return np.float32(k1 * (1 - b)) + np.float32(k1 * b / mean if mean else 0) * lengths
 
@@ -322,10 +273,13 @@ def by_actor(scores: FloatArray, actor: IntArray) -> FloatArray:
 
 def telling(lengths: npt.NDArray[np.int32], evidence: FloatArray) -> FloatArray:
     """The feature "length": 1 from 25 terms on, less the shorter, 0 where there is no evidence."""
-    grown = np.log1p(np.minimum(lengths, TELLING).astype(np.float32)) / np.float32(
-        np.log1p(TELLING)
-    )
-    return np.where(evidence > 0, grown, np.float32(0)).astype(np.float32)
+    return np.where(evidence > 0, grown(lengths), np.float32(0)).astype(np.float32)
+
+
+def grown(lengths: npt.NDArray[np.int32]) -> FloatArray:
+    """How far from nothing to long enough to say something, in [0, 1]."""
+    by_length = np.log1p(np.arange(TELLING + 1, dtype=np.float32)) / np.float32(np.log1p(TELLING))
+    return np.asarray(by_length[np.minimum(lengths, TELLING)])
 
 
 def dated(index: Postings, question: str, evidence: FloatArray) -> FloatArray:
@@ -363,7 +317,12 @@ def by_record(scores: FloatArray, record: IntArray, records: int) -> tuple[Float
         return scores.astype(np.float32), np.arange(records)
     best = np.zeros(records, np.float32)
     unit = np.full(records, -1, np.int64)
-    np.maximum.at(best, record, scores)
+    if len(record) and bool((record[1:] >= record[:-1]).all()):
+        # One after the other: a pass over runs, many times as fast as the general way.
+        first = np.flatnonzero(np.append(True, record[1:] != record[:-1]))
+        best[record[first]] = np.maximum(np.maximum.reduceat(scores, first), np.float32(0))
+    else:
+        np.maximum.at(best, record, scores)
     hit = np.flatnonzero(scores >= best[record])[::-1]
     unit[record[hit]] = hit  # of equals the last one written stays: the first, read backwards
     return best, unit

@@ -120,7 +120,7 @@ def _reasons(error: ValidationError) -> str:
 def query_of(
     text: object, *, k: int = 10, now: datetime | None = None, where: Filter | None = None,
     levels: Iterable[int] | None = None, min_trust: float = 0.0, min_score: float = 0.0,
-    role: str | None = None, task: str | None = None,
+    role: str | None = None, task: str | None = None, budget: int | None = None,
 ) -> Query:  # fmt: skip
     """A Query. Raises InvalidQuery or InvalidFilter."""
     if not isinstance(text, str):
@@ -137,6 +137,8 @@ def query_of(
         text=text, k=min(whole(k, "k"), 2**31), now=moment_of(now, "now"), where=where,
         levels=_levels(levels), min_trust=fraction(min_trust, "min_trust"),
         min_score=fraction(min_score, "min_score"), role=role, task=task,
+        budget=None if budget is None else whole(budget, "a budget of tokens"),
+        free=levels is None and budget is not None,
     )  # fmt: skip
 
 

@@ -9,40 +9,33 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from stepwell.committing import Committer
 from stepwell.consolidating import Consolidator
-from stepwell.contracts import DUE, EMBEDDER, FORMER, Clock, Embedder, LanguageModel, Store
-from stepwell.defaults import BUILTINS, DEFAULT_PRESET, FALLBACK, WORDS_SPACE
+from stepwell.contracts import DUE, Embedder, Query, Store
+from stepwell.defaults import FALLBACK, WORDS_SPACE
 from stepwell.erasing import Eraser
 from stepwell.errors import (
-    InvalidInput,
-    PluginFailed,
-    PluginMissing,
-    PresetMismatch,
     StoreClosed,
-    StoreDamaged,
-    StoreError,
     StoreReadOnly,
     WrongEmbedder,
 )  # fmt: skip
-from stepwell.filters import Filter
-from stepwell.identity import SCHEME
-from stepwell.memory.embedding import Embedding, opened, succeed
-from stepwell.models import Report, aware
+from stepwell.memory.background import Background, Traffic
+from stepwell.memory.embedding import Embedding, opened
+from stepwell.models import Context, Recall, Receipt, Report, Turn
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
 from stepwell.recalling import Recaller
-from stepwell.searching import GuardedModels, Searcher
+from stepwell.searching import GuardedModels, Moment, Searcher
 from stepwell.transfer import Rebuilder
 from stepwell.writing import Writer
 
 log = logging.getLogger("stepwell.memory")
 
 _MANY = 2**62
+_NO_TIME = timedelta()
 
 
 class Engine:
@@ -62,6 +55,9 @@ class Engine:
         self._seed = seed
         self._usage: dict[tuple[str, ...], dict[str, int]] = {}
         self._usage_lock = threading.Lock()
+        self.traffic = Traffic()
+        self.background: Background | None = None
+        self.retention: timedelta | None = None
         self.searcher = Searcher(store, plugins, models, clock, WORDS_SPACE, cache_bytes)
         self.committer = Committer(store, plugins, clock)
         self.writer = Writer(
@@ -83,9 +79,57 @@ class Engine:
             self._usage, self._usage_lock = {}, threading.Lock()
             self.searcher.caches.renew()
             self.embedding.renew()
+            self.traffic = Traffic()
+            if self.background is not None:
+                self.work_aside()
         if self.store.pending and not self.store.read_only:
             self.store.settle(patience=0)
         return self
+
+    # what somebody waits for -----------------------------------------------------------------
+
+    def remember(self, path: tuple[str, ...], turns: Sequence[Turn]) -> Receipt:
+        """Store turns; what is to be made of them is left to whoever works aside."""
+        with self.traffic():
+            receipt = self.writer.remember(path, turns)
+        if self.background is not None and receipt.stored:
+            self.background.wake(path)
+        return receipt
+
+    def recall(
+        self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
+        deadline: float | None = None,
+    ) -> Recall:  # fmt: skip
+        """See Recaller.recall."""
+        with self.traffic():
+            return self.recaller.recall(path, query, moment=moment, deadline=deadline)
+
+    def context(
+        self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
+        deadline: float | None = None,
+    ) -> Context:  # fmt: skip
+        """See Recaller.context."""
+        with self.traffic():
+            return self.recaller.context(path, query, moment=moment, deadline=deadline)
+
+    def work_aside(self) -> None:
+        """Consolidate in a thread from now on, while nobody waits for anything."""
+        self.background = Background(self._aside, self._waiting, self.traffic)
+        self.background.start()
+
+    def _aside(self, path: tuple[str, ...], proceed: Callable[[], bool], tidy: bool) -> Report:
+        if self.closed:
+            raise StoreClosed(f"{self.store.path}: this memory is closed")
+        return self.consolidate(path, None, proceed, tidy=tidy)
+
+    def _waiting(self) -> list[tuple[str, ...]]:
+        """The scopes in which something is to be done."""
+        if self.closed:
+            raise StoreClosed(f"{self.store.path}: this memory is closed")
+        with self.store.reading() as reader:
+            return [row.path for row in reader.scopes(0, _MANY, waiting=True)]
+
+    # what is made with it ---------------------------------------------------------------------
 
     def secret_of(self, path: tuple[str, ...]) -> bytes:
         """The secret of a new scope: random, or from the seed."""
@@ -123,6 +167,8 @@ class Engine:
     def close(self) -> None:
         """Close the store. Twice is once."""
         if not self.closed:
+            if self.background is not None and self._pid == os.getpid():
+                self.background.stop()
             self.embedding.stop()
             try:
                 if not self.store.read_only:
@@ -150,13 +196,24 @@ class Engine:
         if made is not None:
             self.embedding.use(made)
         self.searcher.caches.drop()
-        _write_down(self)
+        write_down(self)
 
-    def consolidate(self, path: tuple[str, ...], budget: float | None) -> Report:
-        """Work on the queue of a scope; former embedders whose vectors are all gone go with it."""
-        report = self.consolidator.consolidate(path, budget, self.take_usage(path))
+    def consolidate(
+        self, path: tuple[str, ...], budget: float | None,
+        proceed: Callable[[], bool] | None = None, *, tidy: bool = True,
+    ) -> Report:  # fmt: skip
+        """Work on the queue of a scope; former embedders whose vectors are all gone go with it.
+
+        What policies have hidden is forgotten once it is older than `retention`, if that was given.
+        """
+        usage = self.take_usage(path)
+        report = self.consolidator.consolidate(path, budget, usage, proceed, tidy=tidy)
         if report.finished and not self.store.read_only:
             self.embedding.let_go()
+            if tidy and self.retention is not None:
+                gone = self.eraser.expire(path, self.clock() - self.retention)
+                if gone:
+                    report = replace(report, counts={**report.counts, "forgotten": gone})
         return report
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> Report:
@@ -168,172 +225,31 @@ class Engine:
         return report
 
 
-#: What Memory.open takes when it is not told otherwise.
-OPTIONS: dict[str, Any] = {
-    "preset": None, "plugins": (), "discover": True, "embedder": "default", "language_model": None,
-    "clock": None, "seed": None, "read_only": False, "rebuild": False,
-    "cache_bytes": 512 * 1024 * 1024,
-}  # fmt: skip
-
-
-def open_engine(
-    path: str, *, preset: str | Preset | None, plugins: Sequence[object | str], discover: bool,
-    embedder: str | Embedder | None, language_model: str | LanguageModel | None,
-    clock: Clock | Callable[[], datetime] | None, seed: int | None, read_only: bool, rebuild: bool,
-    cache_bytes: int,
-) -> Engine:  # fmt: skip
-    """See Memory.open."""
-    host = Plugins(builtins=BUILTINS, plugins=plugins, discover=discover)
-    uri = path if "://" in path else f"{SCHEME}:///{quote(path)}{'?mode=ro' if read_only else ''}"
-    store = host.open_part("open_store", uri, None)
-    if store is None:
-        raise StoreError(f"{path}: no plugin opens such a store")
-    if not isinstance(store, Store):
-        raise PluginFailed(f"what a plugin opened for {path} is no Store")
-    try:
-        chosen = _preset(store, host, preset, rebuild)
-        host.activate(chosen)
-        _screens(store, host, rebuild)
-        models = GuardedModels(
-            opened(
-                store, host, embedder, _meta(store, EMBEDDER), fresh=_meta(store, "preset") is None,
-                anew=rebuild,
-            ),
-            _model(host, language_model),
-        )  # fmt: skip
-        engine = Engine(store, host, chosen, models, _clock(clock), seed, cache_bytes)
-        _settle_in(engine, rebuild)
-    except BaseException:
-        store.close()
-        raise
-    return engine
-
-
-def _meta(store: Store, name: str) -> str | None:
+def meta(store: Store, name: str) -> str | None:
+    """A fact about a file; None where nothing is noted."""
     with store.reading() as reader:
         return reader.meta(name)
 
 
-def _params(preset: Preset) -> str:
+def params(preset: Preset) -> str:
+    """A preset's parameters as the file keeps them."""
     return json.dumps(preset.params(), sort_keys=True, ensure_ascii=False, default=str)
 
 
-def _preset(store: Store, host: Plugins, wanted: str | Preset | None, rebuild: bool) -> Preset:
-    said = _meta(store, "preset")
-    if said is None:
-        wanted = wanted or DEFAULT_PRESET
-        return host.preset(wanted) if isinstance(wanted, str) else wanted
-    try:
-        held = json.loads(said)
-        name, version, params = held["name"], held["version"], held["params"]
-    except (ValueError, KeyError, TypeError):
-        raise StoreDamaged(
-            f"{store.path}: which preset it was written under cannot be read"
-        ) from None
-    chosen = wanted if isinstance(wanted, Preset) else host.preset(wanted or name)
-    same = chosen.name == name and (_params(chosen) == params or chosen.version > version)
-    if not same and not rebuild:
-        raise PresetMismatch(
-            f"{store.path}: written under preset {name!r} (version {version}), not {chosen.name!r} "
-            f"(version {chosen.version}) with these parameters; to change it: "
-            f"Memory.open(path, preset={chosen.name!r}, rebuild=True)"
-        )
-    return chosen
-
-
-def _screens(store: Store, host: Plugins, rebuild: bool) -> None:
-    """What screened the turns of a file must screen the next ones too."""
-    held = json.loads(_meta(store, "screens") or "[]")
-    missing = [name for name in held if name not in host.implementing("screen_turns")]
-    if missing and not rebuild:
-        raise PluginMissing(
-            f"{store.path}: its turns are screened by {', '.join(map(repr, missing))}; install it "
-            f"and open with plugins={missing!r}"
-        )
-
-
-def _model(host: Plugins, wanted: str | LanguageModel | None) -> LanguageModel | None:
-    if wanted is None or not isinstance(wanted, str):
-        return wanted
-    made = host.open_part("open_language_model", wanted, LanguageModel)
-    if made is None:
-        raise PluginMissing(f"no plugin opens a language model named {wanted!r}")
-    assert isinstance(made, LanguageModel)  # noqa: S101 - checked by open_part
-    return made
-
-
-def _clock(given: Clock | Callable[[], datetime] | None) -> Callable[[], datetime]:
-    if given is None:
-        return lambda: datetime.now(UTC)
-    tell: Any = given.now if isinstance(given, Clock) else given
-
-    def now() -> datetime:
-        told = tell()
-        if not isinstance(told, datetime):
-            raise InvalidInput(f"a clock tells a datetime, not {type(told).__name__}")
-        return aware(told)
-
-    return now
-
-
-def _facts(engine: Engine) -> dict[str, str]:
+def facts(engine: Engine) -> dict[str, str]:
+    """What the file is to tell of how it was made."""
     preset = engine.preset
-    said = {"name": preset.name, "version": preset.version, "params": _params(preset)}
+    said = {"name": preset.name, "version": preset.version, "params": params(preset)}
     return {
         "preset": json.dumps(said),
         "screens": json.dumps(list(engine.plugins.implementing("screen_turns"))),
     }
 
 
-def _write_down(engine: Engine) -> None:
+def write_down(engine: Engine) -> None:
     """What the file is made with, in the file."""
-    facts = _facts(engine)
-    if any(_meta(engine.store, name) != value for name, value in facts.items()):
+    told = facts(engine)
+    if any(meta(engine.store, name) != value for name, value in told.items()):
         with engine.store.writing(engine.clock()) as writer:
-            for name, value in facts.items():
+            for name, value in told.items():
                 writer.set_meta(name, value)
-
-
-def _settle_in(engine: Engine, rebuild: bool) -> None:
-    """Write down what the file is made with, and make again what that asks for."""
-    store = engine.store
-    space, embedding = engine.models.space, engine.embedding
-    held = _meta(store, EMBEDDER)
-    embedding.settle_in()
-    if store.read_only:
-        return
-    preset = _meta(store, "preset")
-    if space is not None and held != space:
-        with store.writing(engine.clock()) as writer:
-            if preset is not None:
-                succeed(writer, space)
-            else:
-                writer.set_meta(EMBEDDER, space)  # a new file: nothing is to be keyed anew
-        embedding.settle_in()
-    _write_down(engine)
-    if space is None and held is not None:
-        embedding.note(DUE, "1")  # what is stored from now on lacks a vector
-    if rebuild:
-        engine.rebuild()
-    else:
-        if space is not None and (_meta(store, DUE) or _meta(store, FORMER)):
-            embedding.queue()
-        if preset not in (None, _facts(engine)["preset"]):
-            _queue_again(engine)
-    embedding.queue_slow()
-
-
-def _queue_again(engine: Engine) -> None:
-    """A newer version of the same preset: what it derives is queued to be made again."""
-    after = 0
-    while True:
-        with engine.store.reading() as reader:
-            page = reader.scopes(after, 100)
-            firsts = [(row, reader.select(row, Filter(level=0), 0, _MANY)) for row in page]
-        if not page:
-            return
-        with engine.store.writing(engine.clock()) as writer:
-            for row, refs in firsts:
-                if refs:
-                    writer.enqueue(row, "segment", refs[0], refs[-1])
-        after = page[-1].number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +12,8 @@ from typing import Any, Self
 from stepwell.contracts import Clock, Embedder, LanguageModel
 from stepwell.errors import InvalidInput, InvalidQuery
 from stepwell.memory.arguments import path_of, segments
-from stepwell.memory.engine import Engine, open_engine
+from stepwell.memory.engine import Engine
+from stepwell.memory.opening import open_engine
 from stepwell.memory.scope import Scope, join
 from stepwell.models import Report
 from stepwell.plugins import Preset
@@ -43,6 +44,7 @@ class Memory:
         background: bool = False,
         rebuild: bool = False,
         cache_bytes: int = 512 * 1024 * 1024,
+        retention: timedelta | None = None,
     ) -> Memory:
         """Open a store, making it if nothing is there.
 
@@ -52,15 +54,18 @@ class Memory:
         preset's; `discover` makes installed ones available by name. `seed` and `clock` make ids
         repeatable. `cache_bytes` bounds what caches hold in memory.
 
+        With `background`, a thread consolidates while no verb of this Memory is under way; `close`
+        ends it, and what is left waits in the file. What a policy hides stays in the file. With
+        `retention`, consolidating forgets hidden turns that were stored longer ago than that, as
+        `forget` would: nothing else ever destroys what was remembered.
+
         Raises NotAStore, StoreTooNew, StoreDamaged, StoreReadOnly, PluginMissing, PluginInvalid,
         PresetUnknown, PresetMismatch or WrongEmbedder; then nothing was changed.
         """
-        if background:
-            raise InvalidInput("background=True is not offered yet; call consolidate() when idle")
         engine = open_engine(
             path_of(path), preset=preset, plugins=plugins, discover=discover, embedder=embedder,
             language_model=language_model, clock=clock, seed=seed, read_only=read_only,
-            rebuild=rebuild, cache_bytes=cache_bytes,
+            rebuild=rebuild, cache_bytes=cache_bytes, background=background, retention=retention,
         )  # fmt: skip
         return cls(engine)
 
@@ -95,6 +100,13 @@ class Memory:
     def preset(self) -> str:
         """The name of the preset in use."""
         return self._engine.preset.name
+
+    def presets(self) -> dict[str, Preset]:
+        """Every preset that can be named here, in the order of their names.
+
+        What is installed is imported for it. Raises PluginInvalid if two plugins offer one name.
+        """
+        return self._engine.plugins.presets()
 
     @property
     def plugins(self) -> tuple[str, ...]:

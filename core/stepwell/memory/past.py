@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from stepwell.filters import Filter
-from stepwell.memory.arguments import query_of, seconds_of, whole
+from stepwell.memory.arguments import query_of, seconds_of
 from stepwell.memory.engine import Engine
 from stepwell.models import Context, Explanation, Recall, Record
 from stepwell.searching import Moment, ScopeView
@@ -30,7 +30,7 @@ class Past:
             query, k=k, now=now or self.moment.at, where=where, levels=levels, min_trust=min_trust,
             min_score=min_score, role=role,
         )  # fmt: skip
-        return self._engine.ready().recaller.recall(
+        return self._engine.ready().recall(
             self.path, asked, moment=self.moment, deadline=seconds_of(deadline, "deadline")
         )
 
@@ -41,10 +41,11 @@ class Past:
     ) -> Context:  # fmt: skip
         """See Scope.context."""
         asked = query_of(
-            query, now=now or self.moment.at, where=where, min_trust=min_trust, role=role
-        )
-        return self._engine.ready().recaller.context(
-            self.path, asked, whole(budget, "a budget of tokens"), moment=self.moment,
+            query, now=now or self.moment.at, where=where, min_trust=min_trust, role=role,
+            budget=budget,
+        )  # fmt: skip
+        return self._engine.ready().context(
+            self.path, asked, moment=self.moment,
             deadline=seconds_of(deadline, "deadline"),
         )  # fmt: skip
 

@@ -27,7 +27,8 @@ from stepwell.memory.arguments import (
     whole,
 )
 from stepwell.memory.documents import Documents
-from stepwell.memory.engine import OPTIONS, Engine, open_engine
+from stepwell.memory.engine import Engine
+from stepwell.memory.opening import OPTIONS, open_engine
 from stepwell.memory.past import Past
 from stepwell.memory.tasks import Task
 from stepwell.memory.trees import grow, told
@@ -46,7 +47,7 @@ from stepwell.models import (
     Turn,
     Usage,
 )  # fmt: skip
-from stepwell.ops import Op, Revise, SetSlot, SetState, allowed
+from stepwell.ops import Op, SetSlot, SetState, allowed
 from stepwell.searching import Moment
 
 log = logging.getLogger("stepwell.memory")
@@ -84,30 +85,17 @@ class Scope:
         The receipt holds the turn's id, given or generated, under stored or skipped. Raises
         InvalidTurn, or PluginFailed when a screening plugin fails; then nothing was stored.
         """
-        return self._engine.ready().writer.remember(self.path, [turn_of(text, fields)])
+        return self._engine.ready().remember(self.path, [turn_of(text, fields)])
 
     def remember_many(self, turns: Iterable[Turn | Mapping[str, Any] | str]) -> Receipt:
         """Store turns in one transaction: all that are new, or, if it fails, none."""
-        return self._engine.ready().writer.remember(self.path, turns_of(turns))
+        return self._engine.ready().remember(self.path, turns_of(turns))
 
     def revise(self, record_or_turn_id: str, text: str) -> Record:
         """Give a record another text; the old one stays in its history. The record as it is now."""
         checked = text_of(text)
-        engine = self._engine.ready()
-        with engine.searcher.view(self.path) as view:
-            row, record = view.row, view.get(record_or_turn_id)
-            if row is None or record is None:
-                raise UnknownRecord("this scope holds no record of that id")
-            if record.text == checked:
-                return record
-            fresh = record.model_copy(update={"text": checked})
-            keys, failed = engine.searcher.keys_of(fresh, view)
-            ref = view.reader.find(row, [record.id])[record.id]
-        op = Revise(id=record.id, text=checked, keys=tuple(keys), expects=record.version)
-        # Words are found at once; what a plugin failed to make is made later.
-        then = None if failed is None else lambda w, _: w.enqueue(row, "keys", ref, ref)
-        engine.committer.apply(row, [op], strict=True, then=then)
-        revised = self.get(record.id)
+        name = self._engine.ready().writer.revise(self.path, record_or_turn_id, checked)
+        revised = self.get(name)
         if revised is None:
             raise UnknownRecord("the record was forgotten meanwhile")
         return revised
@@ -131,7 +119,7 @@ class Scope:
             query, k=k, now=now, where=where, levels=levels, min_trust=min_trust,
             min_score=min_score, role=role, task=task,
         )  # fmt: skip
-        found = self._engine.ready().recaller.recall(
+        found = self._engine.ready().recall(
             self.path, asked, deadline=seconds_of(deadline, "deadline")
         )
         if track and found.shown:
@@ -148,10 +136,11 @@ class Scope:
         Never more than `budget` tokens. The whole scope, when it fits. Raises InvalidQuery.
         """
         asked = query_of(
-            query, now=now, where=where, levels=levels, min_trust=min_trust, role=role, task=task
-        )
-        return self._engine.ready().recaller.context(
-            self.path, asked, whole(budget, "a budget of tokens"),
+            query, now=now, where=where, levels=levels, min_trust=min_trust, role=role, task=task,
+            budget=budget,
+        )  # fmt: skip
+        return self._engine.ready().context(
+            self.path, asked,
             deadline=seconds_of(deadline, "deadline"),
         )  # fmt: skip
 

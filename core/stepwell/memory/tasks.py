@@ -49,7 +49,7 @@ class Task:
                 "payload": {"team": self.team} if self.team else {},
             },
         )
-        self.id = self._engine.ready().writer.remember(self._path, [said]).stored[0]
+        self.id = self._engine.ready().remember(self._path, [said]).stored[0]
         with self._engine.searcher.view(self._path) as view:
             row, goal = view.row, view.get(self.id)
             if row is None or goal is None:
@@ -80,17 +80,17 @@ class Task:
     def remember(self, /, text: str | Turn | Mapping[str, Any], **fields: Any) -> Receipt:
         """See Scope.remember. The turn carries the task's id."""
         turn = turn_of(text, {"session": self.session, **fields, "task": self._begun()})
-        return self._engine.ready().writer.remember(self._path, [turn])
+        return self._engine.ready().remember(self._path, [turn])
 
     def remember_many(self, turns: Iterable[Turn | Mapping[str, Any] | str]) -> Receipt:
         """See Scope.remember_many. The turns carry the task's id."""
         made = [turn.model_copy(update={"task": self._begun()}) for turn in turns_of(turns)]
-        return self._engine.ready().writer.remember(self._path, made)
+        return self._engine.ready().remember(self._path, made)
 
     def recall(self, /, query: str, **options: Any) -> Recall:
         """See Scope.recall. What is shown is credited with the task's outcome."""
         asked = query_of(query, task=self._begun(), **options)
-        found = self._engine.ready().recaller.recall(self._path, asked)
+        found = self._engine.ready().recall(self._path, asked)
         self._shown.update(dict.fromkeys(found.shown))
         return found
 

@@ -163,12 +163,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a longer work made: counts by name, parked tasks, problems."""
+    """What a longer work made: counts by name, parked tasks, problems.
+
+    `notes` tell which calls rules have answered in a language model's place, and why.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     parked: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     finished: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

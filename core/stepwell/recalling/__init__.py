@@ -13,6 +13,7 @@ import numpy as np
 
 from stepwell.contracts import (
     Block,
+    BoolArray,
     Candidates,
     Packing,
     Plan,
@@ -31,11 +32,13 @@ from stepwell.recalling.fusing import (
     spread_places,
     top_places,
 )  # fmt: skip
-from stepwell.searching import ALL, Moment, ScopeView, Searcher, Side
+from stepwell.searching import ALL, WANTED, Moment, Narrow, ScopeView, Searcher, Side
 
 MAX_ROUNDS = 3
 #: How many hits refining policies see at least.
 HEAD = 50
+#: How many records are looked at closely for each hit that is wanted, where there are very many.
+_CLOSELY = 8
 #: How many hits a packer is offered at most: one for so many tokens of the budget, or the least.
 TOKENS_A_HIT = 8
 LEAST_PACKED = 20
@@ -87,10 +90,11 @@ class Recaller:
         return recall
 
     def context(
-        self, path: tuple[str, ...], query: Query, budget: int, *, moment: Moment | None = None,
+        self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
         deadline: float | None = None,
     ) -> Context:  # fmt: skip
-        """A fenced text for a model, never above its budget."""
+        """A fenced text for a model, never above the question's budget."""
+        budget = query.budget or 0
         with self._view(path, query, moment) as view:
             run = self._run(query, view, deadline)
             row = view.row
@@ -151,7 +155,8 @@ class Recaller:
         assert isinstance(made, Plan)  # noqa: S101 - a promise of the built-in policy
         return made
 
-    def _search(self, run: _Run, plan: Plan) -> list[Fused]:
+    def _search(self, run: _Run, plan: Plan, *, whole: bool = False) -> list[Fused]:
+        """What the channels find; with `whole` of everybody, however many there are."""
         sides = []
         for episodes in (True, False):
             wanted = 0 in plan.query.levels if episodes else any(n > 0 for n in plan.query.levels)
@@ -160,11 +165,13 @@ class Recaller:
             side = run.view.side(episodes)
             if side is None or not len(side):
                 continue
-            with run.view.focused(episodes):
-                sides.append(self._fuse(run, plan, side))
+            allowed = run.view.matching(side, plan.query.where, plan.query.levels, plan.spans)
+            narrow = None if whole else Narrow(max(WANTED, _CLOSELY * plan.query.k), allowed)
+            with run.view.focused(episodes, narrow):
+                sides.append(self._fuse(run, plan, side, allowed))
         return sides
 
-    def _fuse(self, run: _Run, plan: Plan, side: Side) -> Fused:
+    def _fuse(self, run: _Run, plan: Plan, side: Side, allowed: BoolArray | None) -> Fused:
         answers: list[Candidates] = []
         for name, answer in self._plugins.collect("search", plan=plan, view=run.view):
             try:
@@ -173,13 +180,13 @@ class Recaller:
                 run.failed(error)
         if not answers:
             answers = list(self._fallback.search(plan=plan, view=run.view))
-        allowed = run.view.matching(side, plan.query.where, plan.query.levels, plan.spans)
         return fuse(side, answers, plan, allowed)
 
     def _best(self, run: _Run, plan: Plan, fused: list[Fused], found: list[Hit]) -> list[Hit]:
         refining = self._plugins.has("refine")
         k = run.query.k
-        wanted = max(4 * k, HEAD) if refining else k
+        wanted = max(4 * k, HEAD) if plan.look is None else max(k, plan.look)
+        wanted = wanted if refining else k
         hits = [hit for side in fused for hit in self._top(run, side, wanted, plan.spread)]
         hits = _merged(hits, found)
         if refining:
@@ -187,13 +194,17 @@ class Recaller:
         return hits
 
     def _top(self, run: _Run, fused: Fused, k: int, spread: float = 0.0) -> list[Hit]:
-        chosen = spread_places(fused, k, spread) if spread > 0 else top_places(fused, k)
-        places = chosen.tolist()
+        chosen, lowered = spread_places(fused, k, spread)
+        places, scores = chosen.tolist(), lowered.tolist()
+        why = [fused.why(p) for p in places]
+        for told, place, score in zip(why, places, scores, strict=True):
+            if spread > 0 and score < fused.scores[place]:
+                told["beside"] = score - float(fused.scores[place])
         return run.view.hits(
             fused.side,
             places,
-            [float(fused.scores[p]) for p in places],
-            [fused.why(p) for p in places],
+            scores,
+            why,
             [fused.span(p) for p in places],
         )
 
@@ -281,19 +292,18 @@ class Recaller:
             run = self._run(query, view, None)
             record = view.get(record_id)
             if record is None:
-                reason = "this scope holds no record of that id"
-                return Explanation(record_id, query.text, None, 0.0, {}, reason)
+                return Explanation(record_id, query.text, None, 0.0, {}, _unseen(view, record_id))
             asked = replace(query, levels=tuple({*query.levels, record.level}))
             plan = self._plan(run, asked)
             fused = [
                 f
-                for f in self._search(run, plan)
+                for f in self._search(run, plan, whole=True)
                 if f.side.cache.flavour.episodes is (record.level == 0)
             ]
             ref = None if view.row is None else view.reader.find(view.row, [record.id])[record.id]
             place = fused[0].side.cache.place(ref) if fused and ref is not None else None
             if place is None or (fused[0].side.seen is not None and not fused[0].side.seen[place]):
-                return Explanation(record.id, query.text, None, 0.0, {}, _absent(record, query))
+                return Explanation(record.id, query.text, None, 0.0, {}, _absent(record))
             side = fused[0]
             order = top_places(side, len(side.side), least=-1.0)
             where = np.flatnonzero(order == place)
@@ -304,10 +314,19 @@ class Recaller:
                     record.id, query.text, None, score, why, "the filter leaves it out"
                 )
             rank = int(where[0]) + 1
-            above = self._top(run, side, min(rank - 1, 10))
+            # Refining moves hits about at the head: nobody is asked to refine a whole scope.
+            head = self._top(run, side, rank + HEAD if rank <= 4 * HEAD else 10, plan.spread)
+            if rank <= 4 * HEAD and self._plugins.has("refine"):
+                head = self._refine(run, plan, head)
+                at = next((n for n, hit in enumerate(head) if hit.record.id == record.id), None)
+                if at is None:
+                    return Explanation(
+                        record.id, query.text, None, score, why, "a refining policy leaves it out"
+                    )
+                rank, score, why = at + 1, head[at].score, dict(head[at].why)
             return Explanation(
-                record.id, query.text, rank, score, why, _present(score, rank, query), tuple(above),
-                len(order),
+                record.id, query.text, rank, score, why, _present(score, rank, query),
+                tuple(head[: min(rank - 1, 10)]), len(order),
             )  # fmt: skip
 
 
@@ -351,11 +370,18 @@ def _sorted(hits: list[Hit]) -> bool:
     return all(a.score >= b.score for a, b in pairwise(hits))
 
 
-def _absent(record: Record, query: Query) -> str:
+def _unseen(view: ScopeView, record_id: str) -> str:
+    row = view.row
+    refs = [] if row is None else list(view.reader.find(row, [record_id]).values())
+    for _, record in view.load([ref for ref in refs if ref is not None]):
+        if record.trust < view.min_trust:
+            return f"its trust {record.trust:.2f} is below {view.min_trust:.2f}"
+    return "this scope holds no record of that id"
+
+
+def _absent(record: Record) -> str:
     if record.status.value != "active":
         return f"it is {record.status.value}"
-    if record.trust < query.min_trust:
-        return f"its trust {record.trust:.2f} is below {query.min_trust:.2f}"
     return "it has no key to be found by yet; consolidate() makes it"
 
 

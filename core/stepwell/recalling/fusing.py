@@ -13,7 +13,7 @@ from stepwell.searching import ScopeView, Side
 
 #: How many places of a list are picked, of how many times as many; and how near is beside.
 _HEAD = 20
-_POOL = 4
+_POOL = 80
 _BESIDE = 2
 
 
@@ -116,26 +116,23 @@ def top_places(fused: Fused, k: int, least: float = 0.0) -> IntArray:
     return np.asarray(places[order][:k])
 
 
-def spread_places(fused: Fused, k: int, spread: float) -> IntArray:
-    """As `top_places`, but what was said beside a place that is taken counts less, by `spread`.
+def spread_places(fused: Fused, k: int, spread: float) -> tuple[IntArray, FloatArray]:
+    """As `top_places`, but what was said beside a better place counts less, by `spread`; scores.
 
     So a list that was told over many sessions is not crowded out by what surrounds one of its
-    items. It matters at the head alone: whoever wants many hits gets the rest by their scores.
+    items. It matters at the head alone: nobody wants a list of more than a few.
     """
-    places = top_places(fused, max(k, _POOL * min(k, _HEAD)))
-    if spread <= 0 or len(places) <= k:
-        return places[:k]
-    session = fused.side.cache.columns["session"][places]
+    places = top_places(fused, max(k, _POOL))
     left = fused.scores[places].astype(np.float64)
-    taken: list[int] = []
-    for _ in range(min(k, _HEAD)):
-        best = int(np.argmax(left))
-        taken.append(best)
+    session = fused.side.cache.columns["session"][places]
+    waiting = np.ones(len(places), np.bool_)
+    for _ in range(min(_HEAD, len(places)) if spread > 0 else 0):
+        best = int(np.argmax(np.where(waiting, left, -1.0)))
+        waiting[best] = False
         near = (session == session[best]) & (np.abs(places - places[best]) <= _BESIDE)
-        left[near] *= 1 - min(spread, 1.0)
-        left[taken] = -1.0
-    rest = [i for i in range(len(places)) if i not in set(taken)][: k - len(taken)]
-    return np.asarray(places[[*taken, *rest]])
+        left[near & waiting] *= 1 - min(spread, 1.0)
+    order = np.argsort(-left, kind="stable")[: max(k, 0)]
+    return np.asarray(places[order]), np.asarray(left[order])
 
 
 def candidates_of(name: str, answer: object, side: Side, view: ScopeView) -> list[Candidates]:

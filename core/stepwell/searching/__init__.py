@@ -14,12 +14,13 @@ from stepwell.plugins import Plugins
 from stepwell.searching.caches import WORDS, Caches, Flavour, ScopeCache
 from stepwell.searching.dense import VECTORS
 from stepwell.searching.models import GuardedModels, space_of
+from stepwell.searching.short import WANTED, Narrow
 from stepwell.searching.side import Side
 from stepwell.searching.view import ACTIVE, ALL, HELD, Moment, ScopeView
 
 __all__ = [
-    "ACTIVE", "ALL", "HELD", "VECTORS", "WORDS", "Caches", "Flavour", "GuardedModels", "Moment",
-    "ScopeCache", "ScopeView", "Searcher", "Side", "space_of",
+    "ACTIVE", "ALL", "HELD", "VECTORS", "WANTED", "WORDS", "Caches", "Flavour", "GuardedModels",
+    "Moment", "Narrow", "ScopeCache", "ScopeView", "Searcher", "Side", "space_of",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.contracts import BoolArray, FloatArray, IntArray
-from stepwell.mechanisms import nearness, scoring
+from stepwell.mechanisms import lining, nearness, scoring, shortlisting
 from stepwell.mechanisms.words import Actors, question_terms
 from stepwell.searching.caches import ScopeCache, preceding
 from stepwell.searching.dense import Dense
@@ -46,15 +46,44 @@ class Board:
             self.memo[key] = make()
         return self.memo[key]
 
+    @property
+    def bench(self) -> shortlisting.Bench:
+        """Where questions are worked on, one at a time."""
+        return self.cache.bench
+
+    def kept(self, key: object, make: Callable[[], Any]) -> Any:
+        """As `once`, for all questions until the cache changes."""
+        memo = self.cache.memo
+        if key not in memo:
+            memo[key] = make()
+        return memo[key]
+
+    def found(self, query: str) -> scoring.Matches:
+        """Where the words of a question occur."""
+        made: scoring.Matches = self.once(
+            ("found", query),
+            lambda: scoring.match(
+                self.cache.words, question_terms(query[:MAX_QUERY]), self.unit_seen
+            ),
+        )
+        return made
+
+    def statistics(self) -> shortlisting.Statistics:
+        """What is known of all units, whatever is asked."""
+        keep = self.kept if self.unit_seen is None else self.once
+        made: shortlisting.Statistics = keep(
+            "statistics",
+            lambda: shortlisting.Statistics(
+                self.cache.words, self.lines, self.cache.unit_session, self.unit_seen
+            ),
+        )
+        return made
+
     def lexical(self, query: str) -> dict[str, FloatArray]:
         """What the words of a question find, unit by unit."""
         made: dict[str, FloatArray] = self.once(
             ("lexical", query),
-            lambda: scoring.lexical(
-                scoring.match(self.cache.words, question_terms(query[:MAX_QUERY]), self.unit_seen),
-                self.lines,
-                self.cache.unit_session,
-            ),
+            lambda: scoring.lexical(self.found(query), self.lines, self.cache.unit_session),
         )
         return made
 
@@ -64,17 +93,17 @@ class Board:
         return found["window"] + found["session"]
 
     @property
-    def lines(self) -> scoring.Lines:
+    def lines(self) -> lining.Lines:
         """Who stands beside whom in a session, among those that are seen."""
         cache = self.cache
         if self.unit_seen is None:
             if "lines" not in cache.memo:
-                cache.memo["lines"] = scoring.lines(cache.previous, self._said)
-            held: scoring.Lines = cache.memo["lines"]
+                cache.memo["lines"] = lining.lines(cache.previous, self._said)
+            held: lining.Lines = cache.memo["lines"]
             return held
-        made: scoring.Lines = self.once(
+        made: lining.Lines = self.once(
             "lines",
-            lambda: scoring.lines(
+            lambda: lining.lines(
                 preceding(
                     cache.unit_session, cache.units["ref"], cache.units["first"], self.unit_seen
                 ),
@@ -104,20 +133,20 @@ class Board:
         return made
 
     @property
-    def place_lines(self) -> scoring.Lines:
+    def place_lines(self) -> lining.Lines:
         """As `lines`, of whole records."""
 
-        def make() -> scoring.Lines:
+        def make() -> lining.Lines:
             columns, refs = self.cache.columns, self.cache.refs
             before = preceding(columns["session"], refs, np.zeros_like(refs), self.seen)
-            return scoring.lines(before, columns["said"])
+            return lining.lines(before, columns["said"])
 
         if self.seen is not None:
-            seen: scoring.Lines = self.once("place lines", make)
+            seen: lining.Lines = self.once("place lines", make)
             return seen
         if "place lines" not in self.cache.memo:
             self.cache.memo["place lines"] = make()
-        held: scoring.Lines = self.cache.memo["place lines"]
+        held: lining.Lines = self.cache.memo["place lines"]
         return held
 
     def by_place(self, scores: FloatArray) -> Answer:
@@ -133,10 +162,52 @@ class Board:
         dense = self.dense(space)
         if not len(dense):
             return self.nothing(), np.full(len(self.cache), -1, np.int64)
-        place = np.searchsorted(self.cache.refs, dense.units["ref"]).astype(np.int64)
-        seen = None if self.seen is None else self.seen[place]
-        scores = nearness.standing(dense.cosines(vector), seen)
-        return scoring.by_record(scores, place, len(self.cache))
+
+        made: tuple[FloatArray, IntArray] = self.once(
+            ("near", space, vector.tobytes()),
+            lambda: scoring.by_record(
+                self.standing(space, vector), self.owners(space), len(self.cache)
+            ),
+        )
+        return made
+
+    def standing(self, space: str, vector: FloatArray) -> FloatArray:
+        """How far each vector of a space stands out towards one."""
+        seen = None if self.seen is None else self.seen[self.owners(space)]
+        return nearness.standing(self.dense(space).cosines(vector), seen)
+
+    def best_of(self, scores: FloatArray, owners: IntArray, out: FloatArray) -> None:
+        """The best score of each record, into `out`: scoring.by_record, without the unit."""
+
+        def make() -> tuple[IntArray, IntArray, IntArray, IntArray]:
+            """The first unit of each record; and of the records that have more, those units."""
+            order = np.arange(len(owners))
+            if bool((owners[1:] < owners[:-1]).any()):
+                order = np.argsort(owners, kind="stable")
+            held = owners[order]
+            apart = np.append(True, held[1:] != held[:-1])[: len(held)]
+            more = order[~apart]
+            return order[apart], held[apart], more, owners[more]
+
+        first, whose, more, of = self.kept(("runs", id(owners), len(owners)), make)
+        if len(whose) < len(out):
+            out[:] = 0
+            out[whose] = scores[first]
+        else:
+            np.take(scores, first, out=out, mode="clip")
+        np.maximum.at(out, of, scores[more])
+
+    def owners(self, space: str) -> IntArray:
+        """The place of each vector's record."""
+        refs = self.dense(space).units["ref"]
+
+        def make() -> IntArray:
+            if np.array_equal(refs, self.cache.units["ref"]):
+                return self.cache.unit_place
+            return np.searchsorted(self.cache.refs, refs).astype(np.int64)
+
+        made: IntArray = self.kept(("owners", space, len(refs)), make)
+        return made
 
     def asked(self, query: str) -> list[tuple[str, FloatArray]]:
         """The question's vector in each space that the records' own vectors may lie in."""

@@ -25,11 +25,15 @@ from stepwell.contracts import (
     StoreReader,
     Words,
 )  # fmt: skip
+from stepwell.mechanisms.lining import extended, longer
+from stepwell.mechanisms.shortlisting import Bench
 from stepwell.searching.dense import UNITS, VECTORS, Dense, added, removed
 
 #: "Unknown" among times in microseconds.
 NEVER = np.iinfo(np.int64).min
 WORDS = "words"
+#: How many sessions may go on at once before it is cheaper to put everything into order anew.
+_FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class ScopeCache:
         self.units: dict[str, IntArray] = {n: np.empty(0, np.int64) for n in UNITS}
         self.previous: IntArray = np.empty(0, np.int64)
         self.memo: dict[Any, Any] = {}
+        self.bench = Bench()
 
     def __len__(self) -> int:
         return len(self.refs)
@@ -78,7 +83,7 @@ class ScopeCache:
         arrays = (self.refs, self.previous, *self.columns.values(), *self.units.values())
         held: int = sum(array.nbytes for array in arrays)
         dense = sum(vectors.nbytes for vectors in self.dense.values())
-        return held + 80 * len(self.ids) + self.words.nbytes + dense
+        return held + 80 * len(self.ids) + self.words.nbytes + dense + self.bench.nbytes
 
     def place(self, ref: int) -> int | None:
         """The place of a ref; None when it is not here."""
@@ -113,7 +118,6 @@ class ScopeCache:
             if touched and touched[0] <= newest:
                 self._drop([ref for ref in touched if ref <= newest])
             self._take(reader, scope, touched)
-        self.memo = {}
         self.stamp, self.purges = scope.head, scope.purges
 
     def _take(self, reader: StoreReader, scope: ScopeRow, refs: Sequence[int] | None) -> None:
@@ -148,10 +152,11 @@ class ScopeCache:
             "session": _codes(fresh[10], self.sessions),
             "actor": _codes(fresh[11], self.actors),
         }
-        self.refs = np.concatenate([self.refs, refs])
+        places, units = len(self.refs), len(self.units["kid"])
+        self.refs = extended(self.refs, refs)
         self.ids += fresh[1]
         for name, column in new.items():
-            self.columns[name] = np.concatenate([self.columns[name], column])
+            self.columns[name] = extended(self.columns[name], column)
         if not appended:
             order = np.argsort(self.refs, kind="stable")
             self.refs = self.refs[order]
@@ -159,12 +164,15 @@ class ScopeCache:
             self.columns = {name: column[order] for name, column in self.columns.items()}
         here = set(fresh[0])
         held = [key for key in words if key[1] in here]
+        newest = int(self.units["kid"][-1]) if units else -1
         self.units = added(self.words, self.units, held, np.dtype("<u8"))
+        appended &= all(key[0] > newest for key in held)
         for space, keys in vectors.items():
             if space not in self.dense:
                 self.dense[space] = Dense(space, self._open_index)
             self.dense[space].add([key for key in keys if key[1] in here])
-        self._order()
+        if not (appended and places and self._append(places, units)):
+            self._order()
 
     def _drop(self, refs: Sequence[int]) -> None:
         gone = np.array(refs, np.int64)
@@ -183,6 +191,30 @@ class ScopeCache:
         self.unit_place: IntArray = np.searchsorted(self.refs, units["ref"]).astype(np.int64)
         self.unit_session: IntArray = self.columns["session"][self.unit_place].astype(np.int64)
         self.previous = preceding(self.unit_session, units["ref"], units["first"])
+        self.memo = {}
+
+    def _append(self, places: int, units: int) -> bool:
+        """As `_order`, where all that was there stays as it is; False if that is not worth while.
+
+        Who comes last in an order pays for oneself: a turn more of very many costs next to nothing.
+        """
+        session, ref, first = self.columns["session"], self.units["ref"], self.units["first"]
+        fresh = session[places:]
+        if len(np.unique(fresh)) > _FEW:
+            return False
+        at = np.searchsorted(self.refs, ref[units:]).astype(np.int64)
+        self.unit_place = extended(self.unit_place, at)
+        self.unit_session = extended(self.unit_session, session[at].astype(np.int64))
+        late = _behind(self.unit_session, ref, first, units)
+        self.previous = extended(self.previous, late)
+        memo, self.memo = self.memo, {}
+        if "lines" in memo:
+            said = self.columns["said"][self.unit_place]
+            self.memo["lines"] = longer(memo["lines"], late, said)
+        if "place lines" in memo:
+            late = _behind(session, self.refs, np.zeros_like(self.refs), places)
+            self.memo["place lines"] = longer(memo["place lines"], late, self.columns["said"])
+        return True
 
 
 _COLUMNS: dict[str, Any] = {
@@ -202,6 +234,18 @@ def preceding(
     if len(order) > 1:
         same = session[order[1:]] == session[order[:-1]]
         before[order[1:][same]] = order[:-1][same]
+    return before
+
+
+def _behind(session: IntArray, ref: IntArray, first: IntArray, size: int) -> IntArray:
+    """As `preceding`, for those from `size` on alone, all of which come after those before it."""
+    before = preceding(session[size:], ref[size:], first[size:])
+    heads = np.flatnonzero(before < 0)
+    before[before >= 0] += size
+    for head in heads.tolist():
+        same = np.flatnonzero(session[:size] == session[size + head])
+        if len(same):
+            before[head] = same[np.lexsort((first[same], ref[same]))[-1]]
     return before
 
 

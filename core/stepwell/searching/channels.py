@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stepwell.mechanisms import nearness, scoring
+from stepwell.mechanisms import lining, nearness, scoring
+from stepwell.mechanisms.lining import PAUSE
 from stepwell.mechanisms.timespans import NEVER, micros, recurring, timespans, within
 from stepwell.searching.board import MAX_QUERY, Answer, Board, spans_of
 
@@ -72,7 +73,7 @@ def vector_window(board: Board, query: str) -> Answer:
 def vector_stretch(board: Board, query: str) -> Answer:
     """The mean of "vectors" over a record and the eight said before and after it."""
     scores, _ = board.once(("vectors", query), lambda: vectors(board, query))
-    return scoring.stretch(scores, board.place_lines), None
+    return lining.stretch(scores, board.place_lines), None
 
 
 def recent(board: Board, query: str) -> Answer:  # noqa: ARG001 - every channel is given it
@@ -84,7 +85,7 @@ def recent(board: Board, query: str) -> Answer:  # noqa: ARG001 - every channel 
     seen = np.ones(size, np.bool_) if board.seen is None else board.seen
     said = board.cache.columns["said"][seen]
     latest = int(said.max(initial=NEVER))
-    if board.told and latest != NEVER and micros(board.now) - latest > scoring.PAUSE:
+    if board.told and latest != NEVER and micros(board.now) - latest > PAUSE:
         return board.nothing(), None
     later = np.cumsum(seen[::-1])[::-1] - seen
     return np.exp(-later / np.float32(RECENT)).astype(np.float32), None

@@ -9,6 +9,7 @@ import numpy as np
 
 from stepwell.contracts import FloatArray, Index, IndexSpec, IntArray
 from stepwell.errors import BadVectors
+from stepwell.mechanisms.lining import extended
 
 VECTORS = "vectors"
 #: How many vectors an index that cannot tell all cosines is asked for, nearest first.
@@ -32,6 +33,7 @@ class Dense:
         self.dim = dim_of(space)
         self.index = open_index(IndexSpec(VECTORS, space, self.dim))
         self.units: dict[str, IntArray] = {name: np.empty(0, np.int64) for name in UNITS}
+        self._order: IntArray | None = None  # ids as they came last, if by key
 
     def __len__(self) -> int:
         return len(self.units["kid"])
@@ -43,10 +45,12 @@ class Dense:
 
     def add(self, keys: Sequence[tuple[Any, ...]]) -> None:
         """Take rows of keys in (see StoreReader.keys)."""
+        self._order = None
         self.units = added(self.index, self.units, keys, np.dtype("<f4"))
 
     def remove(self, gone: IntArray) -> None:
         """Drop the vectors of some records."""
+        self._order = None
         self.units = removed(self.index, self.units, gone)
 
     def cosines(self, vector: FloatArray) -> FloatArray:
@@ -59,6 +63,9 @@ class Dense:
             raise BadVectors(f"a vector of shape {vector.shape} in a space of {self.dim}")
         every = getattr(self.index, "scores", None)
         ids, scores = every(vector) if every else self.index.search(vector, MAX_VECTORS)
+        if ids is self._order or np.array_equal(ids, self.units["kid"]):
+            self._order = ids
+            return scores
         cosines = np.full(len(self), scores.min() if len(scores) else 0, np.float32)
         cosines[np.searchsorted(self.units["kid"], ids)] = scores
         return cosines
@@ -79,8 +86,9 @@ def added(
         "last": np.array([-1 if key[3] is None else key[3] for key in keys], np.int64),
     }
     known = units["kid"]
-    units = {name: np.concatenate([units[name], fresh[name]]) for name in UNITS}
-    if (len(known) and kids.min() < known[-1]) or (np.diff(kids) < 0).any():
+    last = int(known[-1]) if len(known) else -1
+    units = {name: extended(units[name], fresh[name]) for name in UNITS}
+    if kids.min() < last or (np.diff(kids) < 0).any():
         order = np.argsort(units["kid"], kind="stable")
         units = {name: column[order] for name, column in units.items()}
     return units

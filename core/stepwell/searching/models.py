@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
-from stepwell.contracts import Embedder, FloatArray, LanguageModel
+from stepwell.asking import Asker, Caller
+from stepwell.contracts import Embedder, FloatArray, LanguageModel, ScopeRow
 from stepwell.errors import BadVectors
 from stepwell.mechanisms.passages import pieces
-from stepwell.models import Record
+from stepwell.models import Annotation, Fact, Parsed, Record, Relation, Summary
 
 _MANY = 256
 
@@ -17,6 +21,14 @@ _MANY = 256
 def space_of(embedder: Embedder | None) -> str | None:
     """The name of an embedder's vector space."""
     return None if embedder is None else f"{embedder.name}/{embedder.dim}"
+
+
+class Holder(Protocol):
+    """A view, as far as models need one."""
+
+    @property
+    def row(self) -> ScopeRow | None: ...
+    def let_go(self) -> None: ...
 
 
 class GuardedModels:
@@ -28,9 +40,12 @@ class GuardedModels:
 
     def __init__(
         self, embedder: Embedder | None, language_model: LanguageModel | None,
-        former: Sequence[Embedder] = (),
+        former: Sequence[Embedder] = (), *, caller: Caller | None = None,
     ) -> None:  # fmt: skip
         self._language_model = language_model
+        if caller is None and language_model is not None:
+            caller = Caller(language_model)
+        self._caller = caller
         self.use(embedder, former)
         self._waiting: list[str] = []
         self._ready: dict[str, FloatArray] = {}
@@ -40,11 +55,21 @@ class GuardedModels:
         left = {space_of(each): each for each in former}
         left.pop(space_of(embedder), None)
         self._held = (embedder, tuple(left.values()))  # one assignment: nobody sees it half done
+        embed = None if embedder is None else partial(_vectors, embedder, query=False)
+        self._asker = Asker(self._caller, embed)
 
-    def pinned(self) -> GuardedModels:
-        """These models as they are now, for one piece of work."""
+    def pinned(self, holder: Holder | None = None) -> GuardedModels:
+        """These models as they are now, for one piece of work of a view.
+
+        It lets go before a language model thinks, and its scope's secret fences what is quoted.
+        """
         embedder, former = self._held
-        return GuardedModels(embedder, self._language_model, former)
+        pinned = GuardedModels(embedder, self._language_model, former, caller=self._caller)
+        if holder is not None:
+            # No circle: a view goes, with all that it holds, when its block ends.
+            mine = weakref.ref(holder)
+            pinned._asker.held_by(partial(_let_go, mine), partial(_secret, mine))
+        return pinned
 
     @property
     def former(self) -> tuple[Embedder, ...]:
@@ -101,6 +126,36 @@ class GuardedModels:
         """Forget what was announced."""
         self._waiting, self._ready = [], {}
 
+    # typed calls: see stepwell.contracts.Models -----------------------------------------------
+
+    def facts(self, texts: Sequence[str], *, known: Sequence[str] = ()) -> tuple[Fact, ...]:
+        return self._asker.facts(texts, known=known)
+
+    def annotate(self, text: str) -> Annotation:
+        return self._asker.annotate(text)
+
+    def summarize(self, texts: Sequence[str], *, tokens: int = 64, before: str = "") -> Summary:
+        return self._asker.summarize(texts, tokens=tokens, before=before)
+
+    def relate(self, newer: str, older: Sequence[str]) -> tuple[Relation, ...]:
+        return self._asker.relate(newer, older)
+
+    def same_topic(self, one: str, other: str) -> bool:
+        return self._asker.same_topic(one, other)
+
+    def parse_query(self, text: str) -> Parsed:
+        return self._asker.parse_query(text)
+
+    def next_query(self, question: str, found: Sequence[str]) -> str | None:
+        return self._asker.next_query(question, found)
+
+    def merge_profile(self, profile: str, facts: Sequence[str], *, tokens: int = 256) -> str:
+        return self._asker.merge_profile(profile, facts, tokens=tokens)
+
+    def take_notes(self) -> tuple[str, ...]:
+        """Which calls rules have answered in a model's place, and why; they are told once."""
+        return self._asker.take_notes()
+
 
 def _vectors(embedder: Embedder | None, texts: Sequence[str], *, query: bool) -> FloatArray:
     if embedder is None:
@@ -118,3 +173,16 @@ def _vectors(embedder: Embedder | None, texts: Sequence[str], *, query: bool) ->
         raise BadVectors(f"embedder {embedder.name!r} returned NaN or infinity")
     norms = np.linalg.norm(made, axis=1, keepdims=True)
     return np.asarray(made / np.where(norms > 0, norms, 1.0), dtype=np.float32)
+
+
+def _let_go(holder: weakref.ref[Holder]) -> None:
+    held = holder()
+    if held is not None:
+        held.let_go()
+
+
+def _secret(holder: weakref.ref[Holder]) -> bytes | None:
+    """The scope's secret; None where nothing is stored yet."""
+    held = holder()
+    row = None if held is None else held.row
+    return None if row is None else row.secret

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stepwell.contracts import BoolArray, Candidates, FloatArray
+from stepwell.mechanisms import shortlisting
 from stepwell.searching.board import Answer, Board, spans_of
 from stepwell.searching.caches import ScopeCache
 from stepwell.searching.channels import CHANNELS
 from stepwell.searching.dense import VECTORS
+from stepwell.searching.short import Narrow, Short
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,19 @@ class Side:
     def __len__(self) -> int:
         return len(self.cache)
 
-    def candidates(self, channel: str, query: str, limit: int | None = None) -> Candidates:
-        """See ScopeView.candidates."""
+    def shows(self, ref: int) -> bool:
+        """Whether a record is here, and seen."""
+        place = self.cache.place(ref)
+        return place is not None and (self.seen is None or bool(self.seen[place]))
+
+    def candidates(
+        self, channel: str, query: str, limit: int | None = None, narrow: Narrow | None = None
+    ) -> Candidates:
+        """See ScopeView.candidates. `narrow` lets a shortlist be enough, where there are many."""
+        if narrow is not None and self._large(narrow, limit):
+            told = self._shortlist(query, narrow).candidates(channel)
+            if told is not None:
+                return told if limit is None else _first(told, limit)
         key = (channel, query)
         if key not in self._scored:
             compute = CHANNELS.get(channel)
@@ -47,6 +60,17 @@ class Side:
         spans = spans_of(self.board.dense(space).units, unit[places])
         return Candidates(VECTORS, places.astype(np.int64), scores[places], spans)
 
+    def _large(self, narrow: Narrow, limit: int | None) -> bool:
+        """Whether there are so many that a shortlist is worth while, and tells enough."""
+        many = len(self) >= max(shortlisting.LARGE, 4 * narrow.wanted)
+        return many and (limit is None or limit <= narrow.wanted)
+
+    def _shortlist(self, query: str, narrow: Narrow) -> Short:
+        made: Short = self.board.once(
+            ("short", query, narrow), lambda: Short(self.board, query, narrow)
+        )
+        return made
+
     def _answer(self, channel: str, answer: Answer, limit: int | None) -> Candidates:
         scores, spans = answer
         if self.seen is not None:
@@ -57,3 +81,10 @@ class Side:
             places = places[order]
         found = None if spans is None else spans(places)
         return Candidates(channel, places.astype(np.int64), scores[places], found)
+
+
+def _first(told: Candidates, limit: int) -> Candidates:
+    """The best of an answer, best first."""
+    order = np.argsort(-told.scores, kind="stable")[: max(0, limit)]
+    spans = None if told.spans is None else told.spans[order]
+    return Candidates(told.channel, told.places[order], told.scores[order], spans)

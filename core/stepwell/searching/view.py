@@ -34,6 +34,8 @@ from stepwell.searching.caches import NEVER, Caches, Flavour, ScopeCache
 from stepwell.searching.dense import VECTORS, Dense
 from stepwell.searching.earlier import fill_as_known
 from stepwell.searching.models import GuardedModels
+from stepwell.searching.relations import linked, mean_vectors, named
+from stepwell.searching.short import QUICK, WORDY, Narrow
 from stepwell.searching.side import Side
 
 ACTIVE = frozenset({STATUS_CODES[Status.ACTIVE]})
@@ -72,7 +74,7 @@ class ScopeView:
         self.scope = path
         self.now = now
         self.told = told
-        self.models = models.pinned()
+        self.models = models.pinned(self)
         self.moment = moment
         self.min_trust = min_trust
         self._store = store
@@ -84,7 +86,10 @@ class ScopeView:
         self._reader: StoreReader | None = None
         self._row: ScopeRow | None = None
         self._sides: dict[bool, Side] = {}
-        self._focus = True
+        self._focus: bool | None = None  # which side is searched, while one is
+        self._narrow: Narrow | None = None
+        #: How often the scope had forgotten something when this view began to read it.
+        self.purges: int | None = None
         self._overlay: dict[int, dict[str, Any]] | None = None
 
     def __enter__(self) -> Self:
@@ -105,6 +110,18 @@ class ScopeView:
             raise
         self._locks.__exit__(kind, error, trace)
 
+    def let_go(self) -> None:
+        """End the read transaction and let the caches go: what is read next may be of later.
+
+        Within a search nothing is let go: its answers are places in what the caches hold.
+        """
+        if self._focus is not None:
+            return
+        self._reader = None
+        self._sides = {}
+        self._reading.close()
+        self._locks.close()
+
     # what is there ----------------------------------------------------------------------------
 
     @property
@@ -113,6 +130,8 @@ class ScopeView:
         if self._reader is None:
             self._reader = self._reading.enter_context(self._store.reading())
             self._row = self._reader.scope_of(self.scope)
+            if self._row is not None and self.purges is None:
+                self.purges = self._row.purges
         return self._reader
 
     @property
@@ -207,17 +226,15 @@ class ScopeView:
         ref = self.reader.find(row, [record_or_turn_id]).get(record_or_turn_id)
         if ref is None:
             return None
-        if self.moment is not None:
-            for episodes in (True, False):
-                side = self.side(episodes)
-                place = None if side is None else side.cache.place(ref)
-                if side is None or place is None:
-                    continue
-                if side.seen is None or side.seen[place]:
-                    return self.load([ref])[0][1]
-            return None
-        loaded = self.load([ref])
+        loaded = self.load(self._shown([ref]))
         return loaded[0][1] if loaded else None
+
+    def _shown(self, refs: list[int]) -> list[int]:
+        """Those of some records that this moment, and the trust asked for, let through."""
+        if self.moment is None and self.min_trust <= 0:
+            return refs
+        sides = [side for side in (self.side(True), self.side(False)) if side is not None]
+        return [ref for ref in refs if any(side.shows(ref) for side in sides)]
 
     def records(
         self, where: Filter | None = None, after: str | None = None, limit: int = 100
@@ -229,9 +246,11 @@ class ScopeView:
         start = 0
         if after is not None:
             start = self.reader.find(row, [after]).get(after) or 0
+        narrowed = self.moment is not None or self.min_trust > 0
+        most = 2**62 if narrowed else limit
         active = not names_field(where, "status")
-        refs = self.reader.select(row, where, start, limit, active=active)
-        return [record for _, record in self.load(refs)]
+        refs = self._shown(self.reader.select(row, where, start, most, active=active))
+        return [record for _, record in self.load(refs[:limit])]
 
     def neighbours(self, record_id: str, before: int = 1, after: int = 1) -> list[Record]:
         """The records said around it in its session, in order, itself left out."""
@@ -253,17 +272,24 @@ class ScopeView:
         if row is None or ref is None:
             return []
         found = self.reader.edges(row, ref, kind)
-        names = {
-            r: record.id
-            for r, record in self.load(
-                sorted({e.source for e in found} | {e.target for e in found})
-            )
-        }
-        return [
-            Edge(source=names[e.source], kind=e.kind, target=names[e.target], weight=e.weight,
-                 label=e.label, sources=e.sources)
-            for e in found if e.source in names and e.target in names
-        ]  # fmt: skip
+        ends = sorted({e.source for e in found} | {e.target for e in found})
+        return named(found, {r: record.id for r, record in self.load(ends)})
+
+    def links(
+        self, record_ids: Sequence[str], kind: EdgeKind, *, into: bool = False
+    ) -> dict[str, tuple[Edge, ...]]:
+        """Edges of one kind out of each of some records, or into them; unknown ids are left out."""
+        row = self.row
+        return {} if row is None else linked(self.reader, row, record_ids, kind, into=into)
+
+    def vectors(self, record_ids: Sequence[str]) -> FloatArray:
+        """The normalised mean of each record's vectors in the embedder's space, (n, dim)."""
+        row = self.row
+        return mean_vectors(self.reader, row, record_ids, self.models.space)
+
+    def keys(self, record: Record) -> tuple[Key, ...]:
+        """The keys that the active policies make of a record; none if one of them fails."""
+        return () if self._keys_of is None else tuple(self._keys_of(record))
 
     def sources(self, record_id: str) -> tuple[str, ...]:
         """The turn ids it rests on, transitively; its own for a turn."""
@@ -286,13 +312,17 @@ class ScopeView:
         return Usage() if row is None or ref is None else self.reader.usage(row, ref)
 
     @contextmanager
-    def focused(self, episodes: bool) -> Iterator[None]:
-        """Within the block, places and candidates are those of level 0, or of the levels above."""
-        before, self._focus = self._focus, episodes
+    def focused(self, episodes: bool, narrow: Narrow | None = None) -> Iterator[None]:
+        """Within the block, places and candidates are those of level 0, or of the levels above.
+
+        Where there are very many, candidates are those of a shortlist if `narrow` says so.
+        """
+        before = self._focus, self._narrow
+        self._focus, self._narrow = episodes, narrow
         try:
             yield
         finally:
-            self._focus = before
+            self._focus, self._narrow = before
 
     # searching --------------------------------------------------------------------------------
 
@@ -300,35 +330,35 @@ class ScopeView:
         """A record's place in this view, as used in Candidates."""
         row = self.row
         ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         return None if ref is None or side is None else side.cache.place(ref)
 
     def candidates(self, channel: str, query: str, limit: int | None = None) -> Candidates:
         """What a channel finds for a text; best first where a limit is given, else by place."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         if side is None:
             return Candidates(channel, np.empty(0, np.int64), np.empty(0, np.float32))
-        return side.candidates(channel, query, limit)
+        narrow = self._narrow
+        if narrow is None and limit is not None and limit <= QUICK.wanted and channel in WORDY:
+            narrow = QUICK
+        return side.candidates(channel, query, limit, narrow)
 
     def nearest(self, space: str, vector: FloatArray, limit: int | None = None) -> Candidates:
         """Records by how far their vectors in a space stand out towards a normalised vector."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         if side is None or not len(side):
             return Candidates(VECTORS, np.empty(0, np.int64), np.empty(0, np.float32))
         return side.nearest(space, vector, limit)
 
     def holds(self, space: str) -> bool:
         """Whether any record that may be searched has a vector in a space."""
-        side = self.side(self._focus)
+        side = self.side(self._focus is not False)
         return side is not None and len(side) > 0 and len(side.board.dense(space)) > 0
 
     def matching(
-        self,
-        side: Side,
-        where: Filter | None,
-        levels: Sequence[int],
+        self, side: Side, where: Filter | None, levels: Sequence[int],
         spans: Sequence[tuple[datetime, datetime]] = (),
-    ) -> BoolArray | None:
+    ) -> BoolArray | None:  # fmt: skip
         """Which places a filter, levels and times of saying let through; None for all."""
         through: BoolArray | None = None
         if spans:

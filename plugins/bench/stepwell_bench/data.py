@@ -1,9 +1,10 @@
 """Labelled conversations: what a data file holds, and how it is read.
 
-A file is JSON, plain or gzipped: an object with `name` and `conversations`; each of these has a
-`conv_id`, `turns` (`id`, `text`, and where known `session`, `speaker`, `time`, `raw_text`,
-`caption`) and `questions` (`qid`, `question`, `evidence` as ids of turns, and where known
-`category`, `time`, `scored`, `as_of`). Other fields are left alone.
+A file is JSON, plain or gzipped: an object with `name`, `conversations` and, if it is to be judged
+by another number of answers than ten, `k`. Each conversation has a `conv_id`, `turns` (`id`,
+`text`, and where known `session`, `speaker`, `time`, `raw_text`, `caption`) and `questions` (`qid`,
+`question`, `evidence` as ids of turns, and where known `category`, `time`, `scored`, `as_of`).
+Other fields are left alone.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from stepwell import Turn
 from stepwell_bench.errors import BadData, NothingToAsk
+from stepwell_bench.metrics import KS
 
 #: Categories that a set's own scoring protocol leaves out: LoCoMo's fifth asks what was never said.
 LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {"locomo": ("5-adversarial",)}
+
+#: By how many of the first answers a set is judged, where that is not by ten: QMSum has dozens of
+#: turns of evidence for a question, IRC one.
+USUAL_K: Final[Mapping[str, int]] = {"irc": 1, "qmsum": 50}
 
 #: Eight made-up conversations with 176 questions of nine kinds, for whoever has no data at hand.
 OWN: Final = Path(__file__).with_name("own.json")
@@ -103,6 +109,8 @@ class DataSet:
     conversations: tuple[Conversation, ...]
     split: str = ""
     sha256: str = ""
+    #: By how many of the first answers it is judged.
+    k: int = 10
 
 
 @dataclass(slots=True)
@@ -145,7 +153,15 @@ class _Conversation(BaseModel):
 class _File(BaseModel):
     name: str
     split: str | None = None
+    k: int | None = None
     conversations: list[_Conversation]
+
+    @field_validator("k")
+    @classmethod
+    def _measured(cls, k: int | None) -> int | None:
+        if k is not None and k not in KS:
+            raise ValueError(f"recall is measured at {', '.join(map(str, KS))} alone")
+        return k
 
 
 def load(path: Path) -> DataSet:
@@ -164,7 +180,8 @@ def load(path: Path) -> DataSet:
         _unique(where, "turns", "id", [turn.id for turn in conversation.turns])
         _unique(where, "questions", "qid", [q.qid for q in conversation.questions])
         made.append(_conversation(conversation))
-    return DataSet(file.name, tuple(made), file.split or "", hashlib.sha256(raw).hexdigest())
+    digest = hashlib.sha256(raw).hexdigest()
+    return DataSet(file.name, tuple(made), file.split or "", digest, own_k(file.name, file.k))
 
 
 def find(places: Iterable[Path], sets: Sequence[str] = ()) -> list[Path]:
@@ -190,16 +207,20 @@ def find(places: Iterable[Path], sets: Sequence[str] = ()) -> list[Path]:
 
 
 def chosen(
-    data: DataSet, left_out: Iterable[str] | None = None, limit: int | None = None
-) -> tuple[list[tuple[Conversation, list[Question]]], Counted]:
+    data: DataSet, left_out: Iterable[str] | None = None, limit: int | None = None,
+    conversations: int | None = None,
+) -> tuple[list[tuple[Conversation, list[Question]]], Counted]:  # fmt: skip
     """The questions to ask, by conversation, with counts of all others.
 
     `left_out` are categories; None means those of the set's own protocol (`LEFT_OUT`). At most
-    `limit` questions are taken from the beginning.
+    `limit` questions are taken from the beginning, of at most so many `conversations`.
     """
     without = set(LEFT_OUT.get(data.name, ()) if left_out is None else left_out)
-    counts, made = Counted(), []
+    counts = Counted()
+    made: list[tuple[Conversation, list[Question]]] = []
     for conversation in data.conversations:
+        if conversations is not None and len(made) == conversations:
+            break
         ids = {turn.id for turn in conversation.turns}
         asked = []
         for question in conversation.questions:
@@ -215,6 +236,11 @@ def chosen(
         if asked:
             made.append((conversation, asked))
     return made, counts
+
+
+def own_k(name: str, said: int | None = None) -> int:
+    """The k of a set by which it is judged: what is said, or what is usual for a set so named."""
+    return said or USUAL_K.get(name, 10)
 
 
 def moment(text: str | None) -> datetime | None:

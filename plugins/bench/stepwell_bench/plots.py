@@ -45,9 +45,7 @@ def whiskers(title: str, rows: Mapping[str, Estimate], *, signed: bool = False) 
         parts.append(_mark(x(estimate.mean), y, place))
         shown = f"{estimate.mean:+.3f}" if signed else f"{estimate.mean:.3f}"
         parts.append(_text(right + 10, y + 4, shown, "value", "start"))
-    told = ", ".join(
-        f"{name} {e.mean:.3f} ({e.low:.3f} to {e.high:.3f})" for name, e in rows.items()
-    )
+    told = ", ".join(f"{name} {_told(estimate)}" for name, estimate in rows.items())
     return _svg(f"{title}: {told}", bottom + 22, parts)
 
 
@@ -121,6 +119,11 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str, whole: str = ""
         f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
         f"{title}{escape(text)}</text>"
     )
+
+
+def _told(of: Estimate) -> str:
+    """An estimate in words; one whose interval is a point has none."""
+    return f"{of.mean:.3f}" + (f" ({of.low:.3f} to {of.high:.3f})" if of.low < of.high else "")
 
 
 def _short(name: str, most: int = 19) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from tqdm import tqdm
-
-from stepwell_bench.data import DataSet, chosen
 
 
 class Bar:
@@ -19,16 +16,10 @@ class Bar:
         self._silent = quiet or not sys.stderr.isatty()
         self._bar: Any = None
 
-    def start(
-        self, data: DataSet, systems: int, left_out: Iterable[str] | None = None,
-        limit: int | None = None,
-    ) -> None:  # fmt: skip
-        """Begin anew, for a set that each of so many systems is asked all questions of."""
+    def start(self, name: str, total: int) -> None:
+        """Begin anew, for a set of which so many questions are asked, of all systems together."""
         self._stop()
-        asked = chosen(data, left_out, limit)[1].asked
-        self._bar = tqdm(
-            total=asked * systems, desc=data.name, unit="q", disable=self._silent, leave=False
-        )
+        self._bar = tqdm(total=total, desc=name, unit="q", disable=self._silent, leave=False)
 
     def say(self, what: str) -> None:
         """Tell what is being done, where there is no counting."""
@@ -36,9 +27,9 @@ class Bar:
         self._bar = tqdm(desc=what, bar_format="{desc} ...", disable=self._silent, leave=False)
 
     def __call__(self, system: str, answered: int) -> None:
-        """So many questions more, answered by a system."""
+        """So many questions more, answered by a system; none when it begins with something."""
         if self._bar is not None:
-            self._bar.set_postfix_str(system, refresh=False)
+            self._bar.set_postfix_str(system, refresh=not answered)
             self._bar.update(answered)
 
     def _stop(self) -> None:

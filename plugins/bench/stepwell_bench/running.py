@@ -12,6 +12,7 @@ import numpy as np
 
 from stepwell_bench.bootstrap import Floats
 from stepwell_bench.data import Conversation, Counted, DataSet, Question, chosen
+from stepwell_bench.documents import DIGITS, Failed, Timing
 from stepwell_bench.errors import NothingToAsk
 from stepwell_bench.metrics import (
     BUDGETS,
@@ -23,7 +24,7 @@ from stepwell_bench.metrics import (
     scores,
     tokens,
 )  # fmt: skip
-from stepwell_bench.systems import Ask, Log, Reader, System
+from stepwell_bench.systems import Ask, Keeping, Log, Reader, System
 
 #: A turn of more tokens is long: it is found and quoted by its passages.
 LONG: Final = 1024
@@ -33,22 +34,12 @@ Progress = Callable[[str, int], None]
 
 
 @dataclass(slots=True)
-class Timing:
-    """How long a system took, in seconds, and what it answered with that cannot count."""
-
-    reading: float = 0.0
-    turns: int = 0
-    searching: list[float] = field(default_factory=list)
-    unknown: int = 0  # ids that are no turn of the conversation
-    unsaid: int = 0  # turns that had not been said yet when the question was asked
-
-
-@dataclass(slots=True)
 class Measured:
     """The scores of a set: for each system a row per question and a column per metric.
 
     `keys`, `clusters` and `categories` are in the order of the rows. `complete` is false when the
-    run was interrupted; then these are the conversations that all systems had been through.
+    run was interrupted; then these are the conversations that all systems had been through. A
+    system that `failed` has no rows.
     """
 
     name: str
@@ -56,6 +47,7 @@ class Measured:
     sha256: str
     counted: Counted
     metrics: tuple[str, ...]
+    k: int
     conversations: int = 0
     turns: int = 0
     complete: bool = False
@@ -66,77 +58,159 @@ class Measured:
     long: list[bool] = field(default_factory=list)
     rows: dict[str, list[list[float]]] = field(default_factory=dict)
     timings: dict[str, Timing] = field(default_factory=dict)
+    failed: dict[str, Failed] = field(default_factory=dict)
 
     def table(self, system: str) -> Floats:
         """The scores of a system as an array."""
         return np.array(self.rows[system], np.float64).reshape(len(self.keys), len(self.metrics))
+
+    def fail(self, system: str, failed: Failed) -> None:
+        """Take a system out, with all that it had reached."""
+        self.failed[system] = failed
+        self.rows.pop(system, None)
+        self.timings.pop(system, None)
 
 
 class Bench:
     """Systems to be measured. `measured` holds the sets that were, the last one maybe in part."""
 
     def __init__(
-        self, systems: Sequence[System], *, contexts: bool = True, progress: Progress | None = None
-    ) -> None:
-        """`contexts` asks for evidence inside of contexts too, which takes three times as long."""
+        self, systems: Sequence[System], *, contexts: bool = True, consolidate: bool = True,
+        keep_going: bool = False, progress: Progress | None = None,
+    ) -> None:  # fmt: skip
+        """`contexts` asks for evidence inside of contexts too, which takes three times as long.
+
+        `consolidate` lets whoever does so consolidate before the first question. With `keep_going`
+        a system that raises an error is left out of that set, and the error's type noted.
+        """
         if len({system.name for system in systems}) != len(systems):
             raise ValueError("two systems of one name")
         self._systems = tuple(systems)
         self._contexts = contexts
+        self._consolidate = consolidate
+        self._keep_going = keep_going
         self._progress = progress or _silent
         self.measured: list[Measured] = []
 
+    @property
+    def width(self) -> int:
+        """How many systems there are."""
+        return len(self._systems)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all that is scored."""
+        return RANKED + (HELD if self._contexts else ())
+
     def measure(
-        self, data: DataSet, *, left_out: Iterable[str] | None = None, limit: int | None = None
-    ) -> Measured:
+        self, data: DataSet, *, left_out: Iterable[str] | None = None, limit: int | None = None,
+        conversations: int | None = None, begun: Measured | None = None,
+        after: Callable[[Measured], None] | None = None,
+    ) -> Measured:  # fmt: skip
         """Ask every system every question of a set. Raises NothingToAsk, and what a system raises.
 
-        See `data.chosen` for `left_out` and `limit`. Interrupted, `measured` keeps what was done.
+        See `data.chosen` for `left_out`, `limit` and `conversations`. Interrupted, `measured` keeps
+        what was done; given as `begun`, it is gone on with. `after` is called after each
+        conversation.
         """
-        asked, counted = chosen(data, left_out, limit)
+        asked, counted = chosen(data, left_out, limit, conversations)
         if not asked:
             raise NothingToAsk(f"the set {data.name!r} has no question with evidence")
-        made = Measured(
-            data.name, data.split, data.sha256, counted,
-            RANKED + (HELD if self._contexts else ()),
+        made = begun or Measured(
+            data.name, data.split, data.sha256, counted, self.metrics, data.k,
             rows={system.name: [] for system in self._systems},
             timings={system.name: Timing() for system in self._systems},
         )  # fmt: skip
+        made.counted = counted
         self.measured.append(made)
-        for conversation, questions in asked:
-            parts = [self._ask(made, system, conversation, questions) for system in self._systems]
-            # Only now: a conversation counts for all systems or for none.
-            for system, rows in zip(self._systems, parts, strict=True):
-                made.rows[system.name] += rows
-            made.keys += [key_of(data.name, conversation.id, q.id) for q in questions]
-            made.clusters += [key_of(conversation.id, q.cluster) for q in questions]
-            made.categories += [q.category for q in questions]
-            long = {turn.id for turn in conversation.turns if tokens(turn.words) > LONG}
-            made.long += [not long.isdisjoint(q.evidence) for q in questions]
-            made.conversations += 1
-            made.turns += len(conversation.turns)
+        for system in self._systems:
+            self._progress(system.name, len(made.keys))
+        for conversation, questions in asked[made.conversations :]:
+            self._one(made, conversation, questions)
+            if after is not None:
+                after(made)
         made.complete = True
         return made
 
-    def _ask(
-        self, made: Measured, system: System, conversation: Conversation, questions: list[Question]
+    def _one(self, made: Measured, conversation: Conversation, questions: list[Question]) -> None:
+        """One conversation. Only at the end: it counts for all systems or for none."""
+        parts = {}
+        for system in self._systems:
+            if system.name in made.failed:
+                self._progress(system.name, len(questions))
+                continue
+            sitting = _Sitting(system.name, conversation, made.metrics, self._progress)
+            try:
+                rows = sitting.ask(system, questions, self._consolidate)
+            except Exception as error:
+                if not self._keep_going:
+                    raise
+                made.fail(system.name, Failed(error=type(error).__name__, during=sitting.during))
+                self._progress(system.name, len(questions) - sitting.answered)
+                continue
+            parts[system.name] = (rows, sitting.timing)
+        for name, (rows, timing) in parts.items():
+            made.rows[name] += rows
+            made.timings[name].add(timing)
+        made.keys += [key_of(made.name, conversation.id, q.id) for q in questions]
+        made.clusters += [key_of(conversation.id, q.cluster) for q in questions]
+        made.categories += [q.category for q in questions]
+        long = {turn.id for turn in conversation.turns if tokens(turn.words) > LONG}
+        made.long += [not long.isdisjoint(q.evidence) for q in questions]
+        made.conversations += 1
+        made.turns += len(conversation.turns)
+
+
+class _Sitting:
+    """A system over one conversation. `during` is what it is doing."""
+
+    def __init__(
+        self, system: str, conversation: Conversation, metrics: Sequence[str], progress: Progress
+    ) -> None:
+        self.timing = Timing()
+        self.during = "reading"
+        self.answered = 0
+        self._system = system
+        self._conversation = conversation
+        self._metrics = metrics
+        self._progress = progress
+
+    def ask(
+        self, system: System, questions: Sequence[Question], consolidate: bool
     ) -> list[list[float]]:
-        timing = made.timings[system.name]
-        log = Log.of(conversation)
+        """The scores of all questions, in the order of the metrics."""
+        log = Log.of(self._conversation)
         begun = time.perf_counter()
         reader = system.read(log)
-        timing.reading += time.perf_counter() - begun
-        timing.turns += len(log.turns)
-        answers = _Answers(conversation, timing, self._contexts)
+        self.timing.reading = time.perf_counter() - begun
+        self.timing.turns = len(log.turns)
+        answers = _Answers(self._conversation, self.timing, HELD[0] in self._metrics)
         rows = []
         try:
+            if isinstance(reader, Keeping):
+                self._settle(reader, consolidate)
+            self.during = "answering"
             for question in questions:
                 found = answers.score(reader, question)
-                rows.append([found[metric] for metric in made.metrics])
-                self._progress(system.name, 1)
+                rows.append([round(found[metric], DIGITS) for metric in self._metrics])
+                self.answered += 1
+                self._progress(self._system, 1)
+            if isinstance(reader, Keeping):
+                self.timing.troubles = dict(reader.troubles)
         finally:
             reader.close()
         return rows
+
+    def _settle(self, reader: Keeping, consolidate: bool) -> None:
+        self.timing.reading -= reader.opening
+        if consolidate:
+            self.during = "consolidating"
+            self._progress(f"{self._system}, consolidating", 0)
+            begun = time.perf_counter()
+            reader.consolidate()
+            self.timing.consolidating = time.perf_counter() - begun
+        self.during = "weighing"
+        self.timing.size = reader.size()
 
 
 class _Answers:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from stepwell_bench.bootstrap import Resamples
+from stepwell_bench.bootstrap import Estimate, Resamples
+from stepwell_bench.data import Counted, own_k
 from stepwell_bench.documents import (
     Document,
     Figures,
     Model,
     Scores,
     SetFigures,
+    SoFar,
     Speed,
     SystemFigures,
+    Timing,
 )
 from stepwell_bench.errors import BadResult
-from stepwell_bench.running import Measured, Timing
+from stepwell_bench.running import Measured
 
 #: A group across categories: questions with a long turn among their evidence.
 LONG_TURNS = "(evidence in a long turn)"
@@ -25,27 +28,30 @@ LONG_TURNS = "(evidence in a long turn)"
 def figures(measured: Measured, main: str, seed: int = 0) -> SetFigures:
     """What a set's scores come to: intervals of 95 %, by category, and gains of `main`.
 
-    ValueError when no conversation was measured.
+    If `main` failed, the gains are those of the first system that did not. ValueError when no
+    conversation was measured.
     """
     samples = Resamples(measured.clusters, seed=seed)
+    clusters = np.array(measured.clusters)
     labels = np.array(measured.categories)
     groups = {label: labels == label for label in sorted(set(measured.categories))}
     if any(measured.long):
         groups[LONG_TURNS] = np.array(measured.long)
     tables = {name: measured.table(name) for name in measured.rows}
+    main = main if main in tables else next(iter(tables), main)
     names = measured.metrics
     systems = {}
     for name, table in tables.items():
+        timing = measured.timings[name]
         systems[name] = SystemFigures(
             overall=dict(zip(names, samples.estimates(table), strict=True)),
             by_category={
                 label: dict(zip(names, samples.estimates(table, group), strict=True))
                 for label, group in groups.items()
             },
-            speed=_speed(measured.timings[name]),
-            unknown_ids=measured.timings[name].unknown,
-            unsaid_ids=measured.timings[name].unsaid,
-        )
+            speed=_speed(timing),
+            unknown_ids=timing.unknown, unsaid_ids=timing.unsaid, troubles=timing.troubles,
+        )  # fmt: skip
     counted = measured.counted
     return SetFigures(
         name=measured.name, split=measured.split, sha256=measured.sha256,
@@ -53,7 +59,9 @@ def figures(measured: Measured, main: str, seed: int = 0) -> SetFigures:
         unscored=counted.unscored, conversations=measured.conversations, turns=measured.turns,
         complete=measured.complete,
         categories={label: int(group.sum()) for label, group in groups.items()},
-        main=main, systems=systems,
+        drawn_from={"": len(set(measured.clusters))}
+        | {label: len(set(clusters[group])) for label, group in groups.items()},
+        k=measured.k, main=main, systems=systems, failed=measured.failed,
         gains={
             name: dict(zip(names, samples.estimates(tables[main] - table), strict=True))
             for name, table in tables.items()
@@ -63,7 +71,50 @@ def figures(measured: Measured, main: str, seed: int = 0) -> SetFigures:
             keys=measured.keys, clusters=measured.clusters, categories=measured.categories,
             metrics=list(names), rows=measured.rows,
         ),
+        so_far=None if measured.complete else SoFar(long=measured.long, timings=measured.timings),
     )  # fmt: skip
+
+
+def begun(one: SetFigures) -> Measured:
+    """What `figures` were made from, to be gone on with. BadResult if too little was written."""
+    if one.scores is None or one.so_far is None:
+        raise BadResult(f"the set {one.name!r} was written without what it takes to go on")
+    k = own_k(one.name, one.k)
+    return Measured(
+        one.name, one.split, one.sha256, Counted(), tuple(one.scores.metrics), k,
+        one.conversations, one.turns, one.complete, one.scores.keys, one.scores.clusters,
+        one.scores.categories, one.so_far.long, one.scores.rows, one.so_far.timings, one.failed,
+    )  # fmt: skip
+
+
+def gains_over(one: SetFigures, system: str, seed: int = 0) -> dict[str, Figures]:
+    """The gain of each other system over this one, paired.
+
+    Raises BadResult when it was not measured, or when the figures were written without the scores
+    of single questions, and are not about this one.
+    """
+    if system not in one.systems:
+        why = f"failed with {one.failed[system].error}" if system in one.failed else "is not there"
+        raise BadResult(f"the set {one.name!r}: the system {system!r} {why}")
+    if one.scores is not None:
+        samples = Resamples(one.scores.clusters, seed=seed)
+        tables = {name: np.array(rows, np.float64) for name, rows in one.scores.rows.items()}
+        return {
+            name: dict(
+                zip(one.scores.metrics, samples.estimates(table - tables[system]), strict=True)
+            )
+            for name, table in tables.items()
+            if name != system
+        }
+    if system != one.main:
+        raise BadResult(
+            f"the set {one.name!r}: without scores of single questions, which `run --json` writes, "
+            f"gains are over {one.main!r} alone"
+        )
+    return {
+        name: {m: Estimate(-e.mean, -e.high, -e.low) for m, e in gain.items()}
+        for name, gain in one.gains.items()
+    }
 
 
 class Change(Model):
@@ -80,6 +131,7 @@ class SetChange(Model):
     name: str
     same_data: bool
     asked: int
+    conversations: int = 0
     only_old: int = 0
     only_new: int = 0
     systems: dict[str, Change]
@@ -136,6 +188,7 @@ def _changed(old: SetFigures, new: SetFigures, seed: int) -> SetChange:
         name=new.name,
         same_data=old.sha256 == new.sha256,
         asked=len(pairs),
+        conversations=len({new.scores.clusters[i] for _, i in pairs}),
         only_old=len(old.scores.keys) - len(pairs),
         only_new=len(new.scores.keys) - len(pairs),
         systems=changes,
@@ -153,4 +206,6 @@ def _speed(timing: Timing) -> Speed:
         search_p50_ms=1e3 * float(np.quantile(taken, 0.5)),
         search_p95_ms=1e3 * float(np.quantile(taken, 0.95)),
         turns_per_s=timing.turns / timing.reading if timing.reading else 0.0,
+        consolidate_s=timing.consolidating,
+        bytes_per_turn=None if timing.size is None else timing.size / max(1, timing.turns),
     )

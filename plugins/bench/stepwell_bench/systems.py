@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
 
 from stepwell import Embedder, Memory, Preset
 from stepwell_bench.data import Conversation, Spoken
@@ -49,6 +53,24 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Keeping(Reader, Protocol):
+    """A reader that keeps turns in a store, and can make something of them before it is asked."""
+
+    #: Where a policy failed and something else stood in for it, and how often.
+    troubles: Counter[str]
+    #: Seconds that opening the store took, which are none of reading.
+    opening: float
+
+    def consolidate(self) -> None:
+        """Do all that is left to do. The time this takes is measured by itself."""
+        ...
+
+    def size(self) -> int:
+        """How many bytes it holds, beyond those of an empty store."""
+        ...
+
+
 class System(Protocol):
     """A way to rank turns, under the name it has in reports."""
 
@@ -74,6 +96,7 @@ class Stepwell:
         self.embedder = embedder
         self.name = name or (preset if isinstance(preset, str) else preset.name)
         self.plugins = tuple(plugins)
+        self._weight: int | None = None
 
     def open(self) -> Memory:
         """An empty Memory under these settings. Raises what Memory.open raises."""
@@ -81,24 +104,47 @@ class Stepwell:
 
     def read(self, log: Log) -> Reader:
         """Remember all turns in one batch."""
+        begun = time.perf_counter()
         memory = self.open()
+        opening = time.perf_counter() - begun
         try:
             times = _clock(log) if log.stream else None
-            memory.scope("bench").remember_many(
+            receipt = memory.scope("bench").remember_many(
                 spoken.turn(spoken.said_at if times is None else times[spoken.seq])
                 for spoken in log.turns
             )
         except BaseException:
             memory.close()
             raise
-        return _Remembered(memory, times)
+        made = _Remembered(memory, times, self._empty, opening)
+        made.troubles.update(f"keys: {noted.reason}" for noted in receipt.degraded)
+        return made
+
+    def _empty(self) -> int:
+        """The size of a store under these settings in which nothing is."""
+        if self._weight is None:
+            with self.open() as memory:
+                self._weight = _weight(memory)
+        return self._weight
 
 
 class _Remembered:
-    def __init__(self, memory: Memory, times: Mapping[int, datetime] | None) -> None:
+    def __init__(
+        self, memory: Memory, times: Mapping[int, datetime] | None, empty: Callable[[], int],
+        opening: float,
+    ) -> None:  # fmt: skip
+        self.troubles: Counter[str] = Counter()
+        self.opening = opening
         self._memory = memory
         self._scope = memory.scope("bench")
         self._times = times
+        self._empty = empty
+
+    def consolidate(self) -> None:
+        self.troubles.update(self._scope.consolidate().parked)
+
+    def size(self) -> int:
+        return max(0, _weight(self._memory) - self._empty())
 
     def search(self, ask: Ask, k: int) -> list[str]:
         before = self._before(ask)
@@ -106,13 +152,17 @@ class _Remembered:
             recall = self._scope.recall(ask.text, k=k, now=ask.asked_at)
         else:
             recall = self._scope.at(before).recall(ask.text, k=k)
+        self.troubles.update(f"recall: {why}" for why in recall.degraded)
         return [source for hit in recall for source in hit.sources]
 
     def context(self, ask: Ask, budget: int) -> str:
         before = self._before(ask)
         if before is None:
-            return self._scope.context(ask.text, budget=budget, now=ask.asked_at).text
-        return self._scope.at(before).context(ask.text, budget=budget).text
+            context = self._scope.context(ask.text, budget=budget, now=ask.asked_at)
+        else:
+            context = self._scope.at(before).context(ask.text, budget=budget)
+        self.troubles.update(f"context: {why}" for why in context.degraded)
+        return context.text
 
     def _before(self, ask: Ask) -> datetime | None:
         """The last moment before the question's own turn; None where it comes after all turns."""
@@ -123,6 +173,12 @@ class _Remembered:
 
     def close(self) -> None:
         self._memory.close()
+
+
+def offered(plugins: Sequence[str] = ()) -> dict[str, Preset]:
+    """Every preset that is installed, by name. Raises what Memory.open raises."""
+    with Memory.open(embedder=None, plugins=plugins) as memory:
+        return memory.presets()
 
 
 def resolve(name: str) -> str | Embedder | None:
@@ -155,6 +211,14 @@ def embedder_name(embedder: str | Embedder | None) -> str:
     if embedder is None:
         return "words"
     return embedder if isinstance(embedder, str) else embedder.name
+
+
+def _weight(memory: Memory) -> int:
+    """How many bytes a memory has as a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.db"
+        memory.backup(copy)
+        return copy.stat().st_size
 
 
 def _clock(log: Log) -> dict[int, datetime]:

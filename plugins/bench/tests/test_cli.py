@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from stepwell.testing import HashingEmbedder
-from stepwell_bench import cli, documents, running, speed
+from stepwell_bench import documents, running, speed
 from stepwell_bench.cli import main
+from stepwell_bench.commands import COMMANDS, settings
 from stepwell_bench.documents import Document
 from stepwell_bench.texts import Texts
 
@@ -35,7 +36,7 @@ def test_a_run_writes_figures_and_a_report_without_any_text(folder, tmp_path, ca
 
 
 def test_with_an_embedder_vectors_and_fusion_are_measured_too(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "resolve", lambda name: HashingEmbedder())
+    monkeypatch.setattr(settings, "resolve", lambda name: HashingEmbedder())
     out = tmp_path / "o.json"
     two = ["--presets", "default,flat"]
     assert main(["run", "--data", str(folder), "--json", str(out), *two]) == 0
@@ -58,8 +59,8 @@ def test_a_run_can_be_narrowed(folder, tmp_path):
 def test_a_report_can_be_made_later(folder, tmp_path):
     out, html, again = (tmp_path / name for name in ("o.json", "o.html", "again.html"))
     assert main(["run", "--data", str(folder), "--json", str(out), "--html", str(html)]) == 0
-    assert main(["report", str(out), str(again)]) == 0
-    assert again.read_text("utf-8").count("<table>") == html.read_text("utf-8").count("<table>")
+    assert main(["report", str(out), "--html", str(again)]) == 0
+    assert again.read_text("utf-8") == html.read_text("utf-8")
 
 
 def test_two_runs_are_compared(folder, tmp_path, capsys):
@@ -69,7 +70,7 @@ def test_two_runs_are_compared(folder, tmp_path, capsys):
     capsys.readouterr()
     made, html = tmp_path / "c.json", tmp_path / "c.html"
     assert main(["compare", *runs, "--json", str(made), "--html", str(html)]) == 0
-    assert "within noise" in capsys.readouterr().out
+    assert "of 8 questions only" in capsys.readouterr().out
     gain = json.loads(made.read_text("utf-8"))["sets"][0]["systems"]["default"]["gain"]
     assert set(map(tuple, gain.values())) == {(0, 0, 0)}
 
@@ -110,7 +111,10 @@ def test_an_interrupt_leaves_what_is_finished_and_ends_with_130(
         ["speed", "--sizes", "0"],
         ["own", "nowhere.db"],
         ["own", "{folder}/tiny.json"],
-        ["report", "{folder}/tiny.json", "out.html"],
+        ["run", "--resume"],
+        ["run", "--limit", "0"],
+        ["report", "{folder}/tiny.json", "--html", "out.html"],
+        ["report", "nowhere.json"],
         ["compare", "nowhere.json", "nowhere.json"],
         ["dance"],
     ],
@@ -126,9 +130,10 @@ def test_bad_input_is_told_in_a_line_and_ends_with_2(
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("command", ["run", "own", "speed", "compare", "report"])
-def test_every_command_has_help(command, capsys):
-    assert main([command, "--help"]) == 0
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_help_and_a_file_of_its_name(command, capsys):
+    assert command.callback.__module__ == f"stepwell_bench.commands.{command.name}"
+    assert main([command.name, "--help"]) == 0
     assert "Usage: stepwell-bench" in capsys.readouterr().out
 
 

@@ -57,5 +57,7 @@ def maxsim(question: npt.NDArray[np.floating], states: npt.NDArray[np.floating])
     """
     if not len(question) or not len(states):
         return None
-    cosines = question.astype(np.float32) @ states.astype(np.float32).T
+    # Some BLAS kernels set the flag for lanes of a register that nobody reads.
+    with np.errstate(invalid="ignore"):
+        cosines = question.astype(np.float32) @ states.astype(np.float32).T
     return float(np.clip(cosines.max(axis=1).mean(), -1.0, 1.0))

@@ -31,7 +31,7 @@ OPS = (
     "set_state", "put_document", "delete_document",
 )  # fmt: skip
 OP_CODE = {name: i + 2 for i, name in enumerate(OPS)}
-WORKS = ("keys", "segment", "derive", "extract", "later")
+WORKS = ("keys", "segment", "derive", "extract", "later", "organize")
 WORK_CODE = {name: i + 2 for i, name in enumerate(WORKS)}
 
 

@@ -69,6 +69,17 @@ def where_clause(where: Filter | None) -> tuple[str, list[Any]]:
     return _render(where.tree, values), values
 
 
+def named(where: Filter | None) -> tuple[tuple[str, ...] | None, Filter | None]:
+    """The ids that a filter asks for, and what else it asks; None where it names no ids."""
+    if where is None:
+        return None, None
+    parts = where.tree.parts if isinstance(where.tree, Both) else (where.tree,)
+    for at, part in enumerate(parts):
+        if isinstance(part, Condition) and part.field == "id":
+            return part.choices, Filter.of(Both((*parts[:at], *parts[at + 1 :])))
+    return None, where
+
+
 def _render(tree: Tree, values: list[Any]) -> str:
     match tree:
         case Condition() as condition:

@@ -14,10 +14,11 @@ from stepwell.defaults.sqlite.codec import (
     OPS,
     RECORD_COLUMNS,
     WORKS,
+    dumps,
     moment,
     record_of,
 )
-from stepwell.defaults.sqlite.filtering import where_clause
+from stepwell.defaults.sqlite.filtering import named, where_clause
 from stepwell.defaults.sqlite.scoping import ScopeReader
 from stepwell.errors import StoreDamaged
 from stepwell.filters import Filter
@@ -28,6 +29,7 @@ _SELECT = "SELECT " + RECORD_COLUMNS + " FROM records r JOIN contents c "  # noq
 _RECORD = _SELECT + "ON c.ref = r.content WHERE r.scope = ? AND r.ref = ?"
 _VERSION = _SELECT + "ON c.ref = ? AND c.scope = r.scope WHERE r.scope = ? AND r.ref = ?"
 _FROM = "FROM records r JOIN contents c ON c.ref = r.content WHERE r.scope = ? AND r.ref > ? AND "
+_AMONG = "r.ref IN (SELECT j.value FROM json_each(?) j) AND "
 _ENTRY = (
     "SELECT r.ref, r.id, r.level, r.kind, r.status, r.trust, r.said_at, r.stored_at, r.valid_from, "
     "r.valid_to, c.session, COALESCE(c.actor, c.role) "
@@ -42,6 +44,9 @@ _KEYLESS = (
     "WHERE k.scope = r.scope AND k.ref = r.ref AND k.live = ? AND k.channel = ? AND k.space = ?) "
     "ORDER BY r.ref"
 )
+_EDGE = "SELECT source, kind, target, weight, body FROM edges WHERE scope = ? AND "
+_OUT_OF = _EDGE + "source = ? AND kind = ? ORDER BY target"
+_INTO = _EDGE + "target = ? AND kind = ? ORDER BY source"
 _CHILDREN = (
     "SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ? "
     "UNION ALL SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ?"
@@ -100,7 +105,12 @@ class Reader(ScopeReader):
         self, scope: ScopeRow, where: Filter | None, after: int, limit: int, active: bool = True
     ) -> list[int]:
         """Refs above `after`, ascending."""
-        clause, values = where_clause(where)
+        names, rest = named(where)
+        clause, values = where_clause(rest)
+        if names is not None:
+            # Looked up: every record against every id would take too long.
+            clause = _AMONG + clause
+            values.insert(0, dumps([ref for ref in self.find(scope, names).values() if ref]))
         sql = (
             "SELECT r.ref "
             + _FROM
@@ -179,22 +189,25 @@ class Reader(ScopeReader):
             "WHERE scope = ? AND target = ? ORDER BY 1, 2, 3",
             (scope.number, ref, scope.number, ref),
         ).fetchall()
-        found = []
-        for source, code, target, weight, body in rows:
-            edge = EDGES[code - 2]
-            if kind is None or edge is kind:
-                said = self.body(scope, body) if body is not None else {}
-                found.append(
-                    EdgeRow(
-                        source,
-                        edge,
-                        target,
-                        weight,
-                        said.get("label"),
-                        tuple(said.get("sources", ())),
-                    )
-                )
-        return found
+        found = [self._edge(scope, row) for row in rows]
+        return [edge for edge in found if kind is None or edge.kind is kind]
+
+    def links(
+        self, scope: ScopeRow, refs: Sequence[int], kind: EdgeKind, *, into: bool = False
+    ) -> list[EdgeRow]:
+        """Edges of one kind out of some records, or into them, by ref in the order given."""
+        sql = _INTO if into else _OUT_OF
+        code = EDGE_CODE[kind]
+        rows: list[tuple[Any, ...]] = []
+        for ref in refs:
+            rows += self._db.execute(sql, (scope.number, ref, code)).fetchall()
+        return [self._edge(scope, row) for row in rows]
+
+    def _edge(self, scope: ScopeRow, row: tuple[Any, ...]) -> EdgeRow:
+        source, code, target, weight, body = row
+        said = self.body(scope, body) if body is not None else {}
+        label, sources = said.get("label"), tuple(said.get("sources", ()))
+        return EdgeRow(source, EDGES[code - 2], target, weight, label, sources)
 
     def targets(self, scope: ScopeRow, source: int, kind: EdgeKind) -> list[int]:
         """What a record points to by one kind of edge, ascending."""

@@ -53,12 +53,14 @@ class ScopeReader:
             return None
         return ScopeRow(scope.number, scope.path, scope.secret, row[0], row[1])
 
-    def scopes(self, after: int = 0, limit: int = 100) -> list[ScopeRow]:
-        """Scopes in order of their making, for work over a whole file."""
+    def scopes(self, after: int = 0, limit: int = 100, *, waiting: bool = False) -> list[ScopeRow]:
+        """Scopes in order of their making, for work over a whole file; or those with work to do."""
         rows = self._db.execute(
             "SELECT s.scope, b.content, s.head, s.purges FROM scopes s "
-            "JOIN bodies b ON b.body = s.body WHERE s.scope > ? ORDER BY s.scope LIMIT ?",
-            (after, limit),
+            "JOIN bodies b ON b.body = s.body WHERE s.scope > ? AND (NOT ? OR EXISTS "
+            "(SELECT 1 FROM work w WHERE w.scope = s.scope AND w.error IS NULL)) "
+            "ORDER BY s.scope LIMIT ?",
+            (after, waiting, limit),
         ).fetchall()
         return [self._scope(row) for row in rows]
 

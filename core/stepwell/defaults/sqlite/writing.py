@@ -310,9 +310,12 @@ class Writer(Reader):
             (scope.number, self._position(scope), WORK_CODE[kind], ref, until),
         )
 
-    def done(self, scope: ScopeRow, task: int) -> None:
-        """A task that is done."""
-        self._db.execute("DELETE FROM work WHERE scope = ? AND wid = ?", (scope.number, task))
+    def done(self, scope: ScopeRow, task: int) -> bool:
+        """Take a task off the queue; whether it was there."""
+        gone = self._db.execute(
+            "DELETE FROM work WHERE scope = ? AND wid = ?", (scope.number, task)
+        )
+        return gone.rowcount > 0
 
     def park(self, scope: ScopeRow, task: int, error: str | None) -> None:
         """A task that failed, with its error; None puts it back into the queue."""

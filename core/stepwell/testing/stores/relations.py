@@ -46,6 +46,22 @@ class Relations(Base):
             assert reader.targets(alice, a, EdgeKind.RELATED) == [b]
             assert reader.targets(alice, a, EdgeKind.NEXT) == []
 
+    def test_edges_of_many_are_told_by_kind_and_direction(
+        self, store: Store, alice: ScopeRow
+    ) -> None:
+        """Out of each record, or into each, in the order of asking; other kinds are left out."""
+        a, b, c = append(store, alice, *(turn(alice, name) for name in "abc"))
+        ab = EdgeRow(a, EdgeKind.RELATED, b, 0.5, "near", ("a",))
+        ac, cb = EdgeRow(a, EdgeKind.RELATED, c, 1.0), EdgeRow(c, EdgeKind.RELATED, b, 1.0)
+        with store.writing(later(1)) as writer:
+            for edge in (cb, ac, ab, EdgeRow(a, EdgeKind.NEXT, b, 1.0)):
+                writer.link(alice, edge)
+        with store.reading() as reader:
+            assert reader.links(alice, [c, a, b], EdgeKind.RELATED) == [cb, ab, ac]
+            assert reader.links(alice, [b, a], EdgeKind.RELATED, into=True) == [ab, cb]
+            assert reader.links(alice, [a], EdgeKind.MENTIONS) == []
+            assert reader.links(alice, [], EdgeKind.NEXT) == []
+
     def test_there_is_one_edge_of_a_kind_between_two_records(
         self, store: Store, alice: ScopeRow
     ) -> None:
@@ -180,6 +196,7 @@ class Relations(Base):
             writer.park(alice, tasks[1].number, "it failed")
         with store.reading() as reader:
             assert reader.work(alice) == tasks[2:]
+            assert [row.path for row in reader.scopes(waiting=True)] == [alice.path]
             (parked,) = reader.work(alice, parked=True)
         assert (parked.number, parked.tries, parked.error) == (tasks[1].number, 1, "it failed")
         with store.writing(later(3)) as writer:
@@ -187,6 +204,12 @@ class Relations(Base):
         with store.reading() as reader:
             assert [t.kind for t in reader.work(alice)] == ["keys", "derive"]
             assert reader.work(alice, parked=True) == []
+        with store.writing(later(4)) as writer:
+            for task in writer.work(alice):
+                writer.park(alice, task.number, "it failed")
+        with store.reading() as reader:  # what is parked waits for somebody to ask again
+            assert reader.scopes(waiting=True) == []
+            assert [row.path for row in reader.scopes()] == [alice.path]
 
     def test_a_task_is_taken_off_once(self, store: Store, alice: ScopeRow) -> None:
         """No number is used twice: who is late to say "done" takes off no newer task."""
@@ -201,7 +224,8 @@ class Relations(Base):
             numbers += tasks
             with store.writing(later(2)) as writer:
                 for number in tasks:
-                    writer.done(alice, number)
+                    assert writer.done(alice, number)
+                    assert not writer.done(alice, number)
         assert numbers == sorted(set(numbers))
 
     def test_documents_are_found_by_namespace_and_key(self, store: Store, alice: ScopeRow) -> None:

@@ -24,7 +24,7 @@ _OTHERS_CHANGE, _OTHERS_STATE = 0.75, 0.4
 #: How sure it is where two values have nothing that can be compared, but a change is told of.
 _INCOMPARABLE = 0.7
 
-_STOP = frozenset(
+_STOP: Final = frozenset(
     "a an the my our your his her their its this that of for in at on to with by new current latest"
     " old own updated next s is and upcoming now".split()
 )
@@ -195,7 +195,7 @@ def differ(one: str, other: str) -> bool | None:
     return not (mine <= yours or yours <= mine)
 
 
-def conflicts(newer: Claim, older: Claim) -> float:
+def conflicts(newer: Claim, older: Claim) -> float:  # noqa: PLR0911 - a list of rules
     """How sure it is that the newer claim takes the place of the older one; 0 where it does not.
 
     Both stand for the same slot and cannot hold at once, or the newer one names what it replaces.
@@ -253,8 +253,11 @@ def resolved(
                 else kind_of(known.value) == kind_of(claim.value)
             )
             if known.holds and fits:
-                slot = {"subject": known.subject, "attribute": known.attribute}
-                made.append((replace(claim, **slot, exclusive=known.exclusive), known))
+                named = replace(
+                    claim, subject=known.subject, attribute=known.attribute,
+                    exclusive=known.exclusive,
+                )  # fmt: skip
+                made.append((named, known))
                 break
     return tuple(made)
 
@@ -285,7 +288,7 @@ class _Live:
             found.append(self._by_slot.get((*claim.slot, True), {}))
         if claim.holds:
             found.append(self._by_slot.get((*claim.slot, False), {}))
-        words = [(claim.slot, word) for word in sorted(tokens(claim.value))]
+        words: list[Hashable] = [(claim.slot, word) for word in sorted(tokens(claim.value))]
         words += [(claim.by, word) for word in sorted(tokens(claim.instead))]
         found += [self._by_word.get(key, {}) for key in words]
         return list(dict.fromkeys(one for some in found for one in islice(reversed(some), NEAR)))

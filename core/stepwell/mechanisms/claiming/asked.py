@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from stepwell.mechanisms.claims import Claim, tokens
+from stepwell.mechanisms.claiming.claim import Claim, tokens
 
 _PAST = re.compile(
     r"\b(?:before|used to|previous(?:ly)?|original(?:ly)?|former(?:ly)?|initial(?:ly)?|earlier|at first"
@@ -57,7 +57,7 @@ class Asked:
     def about(self, claim: Claim) -> bool:
         """Whether a claim's slot is asked for: each word of its name, and who it is about."""
         who, _, of = claim.subject.rpartition("/")
-        speaker = claim.subject == claim.by or who == claim.by
+        speaker = claim.by in (claim.subject, who)
         subject = of if speaker and who else "" if speaker else claim.subject
         if not tokens(subject) <= self.words:
             return False

@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from stepwell.mechanisms import elsewhere, stating
-from stepwell.mechanisms.claims import Claim
+from stepwell.mechanisms.claiming import elsewhere, rules
+from stepwell.mechanisms.claiming.claim import Claim
 
 #: Nobody tells of more changes at once; and of longer clauses, only the beginning is read.
 MOST: Final = 32
@@ -89,9 +89,8 @@ def claims(text: str, speaker: str, said_at: datetime | None = None) -> tuple[Cl
         for claim in _of_sentence(sentence, who, said_at):
             first = start + len(sentence) - len(sentence.lstrip())
             span = (first, start + len(sentence.rstrip()))
-            claim = replace(claim, span=span, by=who)
             if not any(claim.slot == c.slot and claim.value == c.value for c in made):
-                made.append(claim)
+                made.append(replace(claim, span=span, by=who))
         if len(made) >= MOST:
             break
     return tuple(made[:MOST])
@@ -128,7 +127,7 @@ def _of_sentence(sentence: str, who: str, said_at: datetime | None) -> Iterator[
         return
     sure = 0.4 if _JOKE.search(bare) else 1.0
     fixes = _FIXES.match(bare) is not None
-    for claim in () if asks else stating.turned(bare[:_CLAUSE], who, said_at):
+    for claim in () if asks else rules.turned(bare[:_CLAUSE], who, said_at):
         yield replace(claim, confidence=claim.confidence * sure)
     clauses = _clauses(bare)
     if asks:
@@ -155,9 +154,9 @@ def _of_clause(clause: str, who: str, said_at: datetime | None, fixes: bool) -> 
         rest = rest[lead.end() :]
     if not rest:
         return
-    found = list(stating.stated(rest, who, said_at))
+    found = list(rules.stated(rest, who, said_at))
     yield from found
     if fixes and not found:
-        yield from stating.corrected(rest)
+        yield from rules.corrected(rest)
     elif not found:
-        yield from stating.anaphoric(rest)
+        yield from rules.anaphoric(rest)

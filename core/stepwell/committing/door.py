@@ -1,164 +1,34 @@
-"""The only door to the store's write side: validate, apply, journal, notify."""
+"""What each op does to the store, in the transaction that it is applied in."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from stepwell.contracts import (
-    FORMER,
-    PAST,
-    SLOW,
-    EdgeRow,
-    NewRecord,
-    ScopeRow,
-    Store,
-    StoreReader,
-    StoreWriter,
-)
-from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
+from stepwell.committing.spaces import outdated, unseen
+from stepwell.contracts import EdgeRow, NewRecord, ScopeRow, StoreWriter
+from stepwell.errors import InvalidOp, UnknownRecord
 from stepwell.identity import record_id
 from stepwell.models import EdgeKind, Key, Record, Slot, Status
 from stepwell.ops import (
     RESTING,
     Add,
-    Cascade,
     Hide,
     Link,
     Merge,
     Op,
-    Purge,
     Rekey,
     Revise,
     SetSlot,
     SetState,
     Supersede,
     Unlink,
-    cascade,
     closes_cycle,
     expect,
-    precedence,
 )  # fmt: skip
-from stepwell.plugins import Plugins
-
-log = logging.getLogger("stepwell.committing")
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of a list of ops."""
-
-    kept: tuple[Op, ...]
-    dropped: tuple[tuple[Op, str], ...] = ()
-    ids: tuple[str, ...] = ()
-
-
-class Committer:
-    """Applies ops to one store."""
-
-    def __init__(self, store: Store, plugins: Plugins, clock: Callable[[], datetime]) -> None:
-        self.store = store
-        self.clock = clock
-        self._plugins = plugins
-
-    def tell(self, ops: Sequence[Op]) -> None:
-        """Tell who listens what was committed."""
-        if ops and self._plugins.has("on_committed"):
-            self._plugins.tell("on_committed", ops=tuple(ops))
-
-    def apply(
-        self,
-        scope: ScopeRow,
-        ops: Iterable[Op],
-        *,
-        tasks: Sequence[int] = (),
-        strict: bool = False,
-        then: Callable[[StoreWriter, Sequence[str]], None] | None = None,
-    ) -> Applied:
-        """Apply ops in one transaction, after their precedence.
-
-        An op that breaks a rule or meets another version is dropped with its reason, which is
-        logged; with `strict` it raises and nothing is applied. `tasks` are the work items done with
-        it; `then` writes something more in the same transaction, given the ids of the records that
-        were made.
-        """
-        kept, beaten = precedence(ops)
-        dropped = [(op, "another op about the same record comes first") for op in beaten]
-        done: list[Op] = []
-        ids: list[str] = []
-        slow = self._plugins.has("later_keys")
-        with self.store.writing(self.clock()) as writer:
-            for op in kept:
-                try:
-                    made = _apply(writer, scope, op, self.clock(), slow)
-                except (InvalidOp, UnknownRecord, VersionConflict) as error:
-                    if strict:
-                        raise
-                    dropped.append((op, str(error)))
-                else:
-                    done.append(op)
-                    ids.extend(made)
-            if then is not None:
-                then(writer, ids)
-            for task in tasks:
-                writer.done(scope, task)
-        for op, reason in dropped:  # reasons are ours, and hold nothing that was remembered
-            log.info("%s by %r was dropped: %s", op.name, op.who, reason)
-        self.tell(done)
-        return Applied(tuple(done), tuple(dropped), tuple(ids))
-
-    def purge(
-        self, scope: ScopeRow, select: Callable[[StoreWriter], Sequence[int]]
-    ) -> dict[str, int]:
-        """Forget what `select` names, and everything that rests on it, in one transaction."""
-        with self.store.writing(self.clock()) as writer:
-            refs = list(select(writer))
-            if not refs:
-                return {}
-            reach: Cascade[int] = cascade(refs, writer.derived(scope, refs))
-            everything = [*refs, *sorted(reach.erased | reach.stale)]
-            counts = writer.purge(scope, everything, reach.stale)
-        self.forgotten()
-        return counts
-
-    def forgotten(self) -> None:
-        """Tell the store that bytes are left to take out, and listeners that something is gone."""
-        self.store.mark_pending()
-        self.tell([Purge(ids=())])
-
-
-def left_spaces(reader: StoreReader) -> set[str]:
-    """The spaces of a file's earlier embedders, but for those in which plugins key later."""
-    past = reader.meta(PAST)
-    if past is None:
-        return set()
-    return set(json.loads(past)) - set(json.loads(reader.meta(SLOW) or "{}").values())
-
-
-def outdated(writer: StoreWriter, keys: Iterable[Key]) -> bool:
-    """Whether keys come from an embedder that the file has left since; then that is noted."""
-    past = left_spaces(writer)
-    late = {key.space for key in keys if key.channel == "vectors"} & past if past else set()
-    if late:
-        former = json.loads(writer.meta(FORMER) or "{}")
-        former |= {space: former.get(space, 0) + 1 for space in late}
-        writer.set_meta(FORMER, json.dumps(former, sort_keys=True))
-    return bool(late)
-
-
-def unseen(writer: StoreWriter) -> None:
-    """Note that plugins which key later, and are not here, have not seen something.
-
-    Their spaces stay noted, under names that none of them has.
-    """
-    seen = writer.meta(SLOW)
-    if seen is not None and not seen.startswith('{"?'):
-        away = {f"?{name}": space for name, space in json.loads(seen).items()}
-        writer.set_meta(SLOW, json.dumps(away, sort_keys=True))
 
 
 def ref_of(reader: StoreWriter, scope: ScopeRow, record_id: str) -> int:
@@ -174,7 +44,7 @@ def _is_turn(record: Record) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
+class Door:
     """What one op is applied to, and when. `said` is what the journal tells of every op.
 
     `slow` says that some keys of a new text are made later.
@@ -205,7 +75,7 @@ class _Door:
         else:
             unseen(self.writer)
 
-    def because(self, *ids: str) -> _Door:
+    def because(self, *ids: str) -> Door:
         """The same door; the reason that the journal tells may speak of these records too."""
         if not self.said["why"]:
             return self
@@ -221,24 +91,24 @@ class _Door:
         self.writer.journal_op(self.scope, op.name, ref, before=before, **self.said)
 
 
-def _apply(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime, slow: bool) -> list[str]:
+def apply_op(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime, slow: bool) -> list[str]:
     """Apply one op; the ids of the records it made."""
-    apply = _APPLY.get(type(op))
+    apply = _APPLIERS.get(type(op))
     if apply is None:
         raise InvalidOp(f"{op.name} does not come in by this door")
     said = {"who": op.who, "why": op.why, "evidence": op.evidence}
-    door = _Door(writer, scope, now, said, slow)
+    door = Door(writer, scope, now, said, slow)
     for name in op.evidence:
         door.ref(name)  # what was forgotten meanwhile is no reason any more, and may be told in it
     made = apply(door, op)
     return [] if made is None else [made]
 
 
-def _add(door: _Door, op: Add) -> str:
+def _add(door: Door, op: Add) -> str:
     return _append(door, op.record, op.keys, op.sources, contains=op.contains)
 
 
-def _revise(door: _Door, op: Revise) -> None:
+def _revise(door: Door, op: Revise) -> None:
     writer, scope = door.writer, door.scope
     ref, record = door.state(op.id)
     expect(op, record.version)
@@ -252,7 +122,7 @@ def _revise(door: _Door, op: Revise) -> None:
     door.queue_keys(ref, op.keys)
 
 
-def _merge(door: _Door, op: Merge) -> str:
+def _merge(door: Door, op: Merge) -> str:
     merged = [door.state(record_id) for record_id in op.ids]
     if any(_is_turn(record) for _, record in merged):
         raise InvalidOp("turns never merge")
@@ -263,7 +133,7 @@ def _merge(door: _Door, op: Merge) -> str:
     return made
 
 
-def _unlink(door: _Door, op: Unlink) -> None:
+def _unlink(door: Door, op: Unlink) -> None:
     source, target = door.ref(op.source), door.ref(op.target)
     if op.kind in RESTING and door.writer.origins(door.scope, source) == [target]:
         raise InvalidOp("a derived record keeps at least one source")
@@ -271,7 +141,7 @@ def _unlink(door: _Door, op: Unlink) -> None:
     door.because(op.target).tell(op, source)
 
 
-def _rekey(door: _Door, op: Rekey) -> None:
+def _rekey(door: Door, op: Rekey) -> None:
     ref, record = door.state(op.id)
     expect(op, record.version)
     door.writer.blank_keys(door.scope, ref, op.channel, op.space)
@@ -281,20 +151,20 @@ def _rekey(door: _Door, op: Rekey) -> None:
     door.tell(op, ref)
 
 
-def _hide(door: _Door, op: Hide) -> None:
+def _hide(door: Door, op: Hide) -> None:
     ref, record = door.state(op.id)
     expect(op, record.version)
     door.change(op, ref, status=Status.HIDDEN)
 
 
-def _set_slot(door: _Door, op: SetSlot) -> None:
+def _set_slot(door: Door, op: SetSlot) -> None:
     sources = tuple(dict.fromkeys((*op.sources, *op.evidence)))
     slot = Slot(name=op.slot, text=op.text, budget=op.budget, sources=sources)
     door.writer.set_slot(door.scope, slot, op.who, op.why)
 
 
 def _append(
-    door: _Door, record: Record, keys: Sequence[Key], sources: Sequence[str], *, contains: bool
+    door: Door, record: Record, keys: Sequence[Key], sources: Sequence[str], *, contains: bool
 ) -> str:
     """Append a derived record, with edges to its sources; its id."""
     writer, scope, now = door.writer, door.scope, door.now
@@ -319,7 +189,7 @@ def _append(
     return made
 
 
-def _supersede(door: _Door, op: Supersede) -> None:
+def _supersede(door: Door, op: Supersede) -> None:
     newer, record = door.state(op.id)
     older, replaced = door.state(op.replaces)
     if newer == older:
@@ -330,7 +200,7 @@ def _supersede(door: _Door, op: Supersede) -> None:
     door.because(op.id).change(op, older, status=Status.SUPERSEDED, valid_to=until)
 
 
-def _link(door: _Door, op: Link) -> None:
+def _link(door: Door, op: Link) -> None:
     writer, scope, edge = door.writer, door.scope, op.edge
     (source, upper), target = door.state(edge.source), door.ref(edge.target)
     if edge.kind in RESTING:
@@ -351,7 +221,7 @@ def _link(door: _Door, op: Link) -> None:
     door.because(edge.target, *sources).tell(op, source)
 
 
-def _set_state(door: _Door, op: SetState) -> None:
+def _set_state(door: Door, op: SetState) -> None:
     writer, scope = door.writer, door.scope
     ref, record = door.state(op.id)
     expect(op, record.version)
@@ -373,7 +243,7 @@ def _set_state(door: _Door, op: SetState) -> None:
 
 
 #: What applies each kind of op; it returns the id of the record it made, if it made one.
-_APPLY: dict[type[Op], Callable[[_Door, Any], str | None]] = {
+_APPLIERS: dict[type[Op], Callable[[Door, Any], str | None]] = {
     Add: _add,
     Revise: _revise,
     Supersede: _supersede,

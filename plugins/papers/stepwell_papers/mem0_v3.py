@@ -1,0 +1,204 @@
+"""Mem0 as it is in 2026 (mem0ai/mem0, third version): facts are only added, entities lead to them.
+
+Faithful: one extraction that knows the ten messages before, facts that are only added, a fact that
+is known word for word is not added twice; an entity table made of proper names and quotations,
+without a model; a question's score is (semantic + words + entity) over what there is of them, with
+words as a share that only ranks what meaning has found, and an entity's boost
+0.5 / (1 + 0.001 (n - 1)^2) for n facts that it leads to.
+
+Mended: a fact that is stated again gets its second turn as a source, and is not dropped; entities
+are one where they are spelled alike, whatever a vector says of two names. The share of words is
+that of the best there is, in place of a sigmoid whose middle and slope depend on the number of
+words: both only map an unbounded score to one from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stepwell import (
+    Add,
+    Edge,
+    EdgeKind,
+    Filter,
+    Hit,
+    Kind,
+    Link,
+    Op,
+    Plan,
+    Preset,
+    Query,
+    Record,
+    SetState,
+    View,
+    hookimpl,
+)
+from stepwell.mechanisms import grouping
+from stepwell.mechanisms.buffering import exchanges
+from stepwell.mechanisms.drawing import facts_of
+from stepwell.mechanisms.grounding import beside, by_support, cosines, grounded, members
+from stepwell.mechanisms.questions import read
+
+#: In payloads, whose names have no hyphen.
+MARK = "mem0_v3"
+NAME = "mem0-v3"
+#: Facts whose names are read in one step.
+STEP = 256
+ALL = 1_000_000
+
+
+@dataclass(frozen=True)
+class Params:
+    """The constants of the code: messages of context, the pool, its least cosine, and the boost."""
+
+    messages: int = 10
+    pool: int = 60
+    gate: float = 0.1
+    boost: float = 0.5
+    spread: float = 0.001
+    names: int = 8
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts that are only added, and the names in them."""
+
+    params: Params = Params()
+    name: str = "mem0-v3-facts"
+
+    @hookimpl
+    def segment(self, buffer: Sequence[Record]) -> Sequence[int]:
+        """A remark and its answer."""
+        return exchanges([turn.actor or turn.role for turn in buffer])
+
+    @hookimpl
+    def extract(self, trace: Record, view: View) -> Sequence[Add]:
+        """The facts of the two."""
+        turns = members([trace], view)[trace.id]
+        known: list[str] = []
+        if turns and view.models.language_model is not None:
+            before = view.neighbours(turns[0].id, before=self.params.messages, after=0)
+            known = [turn.spoken for turn in before]
+        return facts_of(turns, view, known=known)
+
+    @hookimpl
+    def reconcile(self, candidate: Add, neighbours: Sequence[Record]) -> Sequence[Op]:
+        """What is known word for word gets another source."""
+        for known in neighbours:
+            if known.kind is Kind.FACT and known.text == candidate.record.text:
+                kind = EdgeKind.DERIVED_FROM
+                edges = [Edge(source=known.id, kind=kind, target=s) for s in candidate.sources]
+                return [Link(edge=edge) for edge in edges]
+        return [candidate]
+
+    @hookimpl
+    def maintain(self, view: View) -> Sequence[Op]:
+        """Facts are entered under the names in them."""
+        fresh = Filter(kind=Kind.FACT) & ~Filter(payload={MARK: "named"})
+        facts = view.records(fresh, limit=STEP)
+        if not facts:
+            return ()
+        held = {r.text.casefold(): r for r in view.records(Filter(kind=Kind.ENTITY), limit=ALL)}
+        named: dict[str, list[Record]] = {}
+        for fact in facts:
+            names = [*read(fact.text).names, fact.actor]
+            for name in dict.fromkeys(name for name in names if name):
+                named.setdefault(name, []).append(fact)
+        ops: list[Op] = [SetState(id=fact.id, payload={MARK: "named"}) for fact in facts]
+        fresh_names: dict[str, list[Record]] = {}
+        spelled: dict[str, str] = {}
+        for name, its in named.items():
+            entity = held.get(name.casefold())
+            if entity is not None:
+                ops += grouping.links(entity.id, [fact.id for fact in its])
+            else:
+                key = name.casefold()
+                spelled.setdefault(key, name)
+                fresh_names.setdefault(key, []).extend(its)
+        for key, its in fresh_names.items():
+            ops.append(_entity(spelled[key], its, view))
+        return ops
+
+
+@dataclass(frozen=True)
+class Search:
+    """Meaning, words and entities, added up."""
+
+    params: Params = Params()
+    name: str = "mem0-v3-search"
+
+    @hookimpl
+    def plan(self, query: Query) -> Plan:
+        """Facts and entities beside turns."""
+        kinds, weights = [Kind.FACT, Kind.ENTITY], {"vectors": 1.0, "words": 1.0}
+        return beside(query, kinds, weights, NAME, look=max(4 * query.k, self.params.pool))
+
+    @hookimpl
+    def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
+        """The turns of the best facts, then all others."""
+        question = plan.query.text
+        if NAME not in plan.weights:
+            return [by_support(hit, question, view) for hit in hits]
+        facts = [hit for hit in hits if hit.record.kind is Kind.FACT]
+        near = cosines(question, [hit.record.id for hit in facts], view)
+        words = [hit.why.get("words", 0.0) for hit in facts]
+        most = max(words, default=0.0) or 1.0
+        boosts = self._boosts(question, [hit.record.id for hit in facts], view)
+        support: dict[str, dict[str, float]] = {}
+        for place, hit in enumerate(facts):
+            meant = None if near is None else float(near[place])
+            if meant is not None and meant < self.params.gate:
+                continue
+            score = self.score(meant, words[place] / most, boosts.get(hit.record.id))
+            for turn in hit.sources:
+                known = support.setdefault(turn, {})
+                known["facts"] = max(known.get("facts", 0.0), score)
+        return grounded(support, hits, plan, view)
+
+    def score(self, meant: float | None, words: float, boost: float | None) -> float:
+        """(semantic + words + entity) over the most that those which are there could be."""
+        total = (meant or 0.0) + words + (boost or 0.0)
+        most = (meant is not None) + 1.0 + (0.5 if boost is not None else 0.0)
+        return total / most
+
+    def boost(self, linked: int) -> float:
+        """What an entity adds that leads to so many facts."""
+        return self.params.boost / (1 + self.params.spread * (linked - 1) ** 2)
+
+    def _boosts(self, question: str, facts: Sequence[str], view: View) -> dict[str, float]:
+        """The best boost of each fact by the names in the question."""
+        names = {name.casefold() for name in read(question).names[: self.params.names]}
+        into = view.links(facts, EdgeKind.CONTAINS, into=True)
+        above = {edge.source for edges in into.values() for edge in edges}
+        entities = {
+            record.id
+            for record in view.records(Filter(id=sorted(above)), limit=ALL)
+            if record.kind is Kind.ENTITY and record.text.casefold() in names
+        } if above and names else set()  # fmt: skip
+        linked = view.links(sorted(entities), EdgeKind.CONTAINS)
+        boosts: dict[str, float] = {}
+        for fact, edges in into.items():
+            found = [self.boost(len(linked[e.source])) for e in edges if e.source in entities]
+            if found:
+                boosts[fact] = max(found)
+        return boosts
+
+
+def _entity(name: str, facts: Sequence[Record], view: View) -> Add:
+    facts = list({fact.id: fact for fact in facts}.values())
+    record = Record(
+        id="", scope=view.scope, level=2, kind=Kind.ENTITY, text=name, payload={MARK: "entity"},
+        stored_at=view.now, said_at=min((f.said_at for f in facts if f.said_at), default=None),
+        valid_from=max(f.said_at or f.stored_at for f in facts),
+        trust=min(fact.trust for fact in facts),
+    )  # fmt: skip
+    names = tuple(fact.id for fact in facts)
+    return Add(record=record, keys=view.keys(record), sources=names, contains=True)
+
+
+PRESET = Preset(
+    NAME,
+    1,
+    ("words", "vectors", Facts(), Search(), "channel-vectors", "channel-words", "flat-packer"),
+)
