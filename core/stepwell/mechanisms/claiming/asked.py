@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Self
 
 from stepwell.mechanisms.claiming.claim import Claim, tokens
+from stepwell.mechanisms.timespans import recurring, timespans
 
 _PAST = re.compile(
     r"\b(?:before|used to|previous(?:ly)?|original(?:ly)?|former(?:ly)?|initial(?:ly)?|earlier|at first"
@@ -39,20 +41,25 @@ _SIGNS: Final = {"home": "住", "employer": "工作"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The words of a question, and whether it says that it is about now, or about the past."""
+    """The words of a question, and whether it says that it is about now, or about the past.
+
+    `dated` says that it names a time, and does not say that it is about now.
+    """
 
     words: frozenset[str]
     text: str
     now: bool
     past: bool
+    dated: bool = False
 
     @classmethod
-    def of(cls, question: str) -> Self:
-        """Read a question; never raises."""
+    def of(cls, question: str, at: datetime | None = None) -> Self:
+        """Read a question that is asked at some time; never raises."""
         text = question[:_MOST]
         now = _NOW.search(text) is not None
         past = _PAST.search(text) is not None and not now
-        return cls(tokens(text), text, now, past)
+        dated = not now and bool(timespans(text, at) or recurring(text))
+        return cls(tokens(text), text, now, past, dated)
 
     def about(self, claim: Claim) -> bool:
         """Whether a claim's slot is asked for: each word of its name, and who it is about."""

@@ -7,7 +7,7 @@ their slots alone, never by how alike their words are.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -319,3 +319,20 @@ def successors(claims: Sequence[Claim], least: float = 0.5) -> dict[int, tuple[i
                 replaced.update(dict.fromkeys(live.take(rival), (place, sure)))
         live.add(claim, place)
     return replaced
+
+
+def repeats(claims: Sequence[Claim], replaced: Mapping[int, object]) -> frozenset[int]:
+    """The places of claims that only say again what holds still.
+
+    `claims` are in the order of time, `replaced` names those that hold no more.
+    """
+    held: set[Claim] = set()
+    found: set[int] = set()
+    for place, spoken in enumerate(claims):
+        claim = replace(spoken, span=(0, 0))
+        if place in replaced:
+            continue
+        if claim in held:
+            found.add(place)
+        held.add(claim)
+    return frozenset(found)
