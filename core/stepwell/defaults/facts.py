@@ -18,7 +18,15 @@ from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms.claiming import claims
 from stepwell.mechanisms.claiming.asked import Asked
-from stepwell.mechanisms.claiming.claim import BACK, UNNAMED, Claim, repeats, resolved, successors
+from stepwell.mechanisms.claiming.claim import (
+    BACK,
+    UNNAMED,
+    Claim,
+    bare,
+    repeats,
+    resolved,
+    successors,
+)
 from stepwell.mechanisms.grounding import members
 from stepwell.models import EdgeKind, Hit, Kind, Origin, Record, Status, aware
 from stepwell.ops import Add, Op, SetState, Supersede
@@ -73,7 +81,7 @@ class Facts:
             for claim, meant in resolved(found, [one for one, _ in known[-BACK:]]):
                 if claim.confidence < self.confidence:
                     continue
-                alike = replace(claim, span=(0, 0))
+                alike = bare(claim)
                 if turn.id not in read:
                     named = [of for one, of in known if meant is not None and one == meant][-1:]
                     ops.append(_fact(turn, claim, named, view, again=alike in said))

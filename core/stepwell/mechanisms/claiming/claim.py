@@ -88,6 +88,11 @@ class Claim:
         return (self.subject, self.attribute)
 
 
+def bare(claim: Claim) -> Claim:
+    """A claim by what it says alone, wherever it stands."""
+    return claim if claim.span == (0, 0) else replace(claim, span=(0, 0))
+
+
 def stem(word: str) -> str:
     """A word without its case, its number and its possessive ending."""
     word = re.sub(r"['’]s?$", "", word.casefold())
@@ -271,7 +276,10 @@ class _Live:
         self._places: dict[Claim, list[int]] = {}
 
     def add(self, claim: Claim, place: int) -> None:
-        self._places.setdefault(claim, []).append(place)
+        places = self._places.setdefault(claim, [])
+        places.append(place)
+        if len(places) > 1:
+            return
         for index, key in self._keys(claim):
             index.setdefault(key, {})[claim] = None
 
@@ -309,10 +317,15 @@ def successors(claims: Sequence[Claim], least: float = 0.5) -> dict[int, tuple[i
     """
     replaced: dict[int, tuple[int, float]] = {}
     live = _Live()
+    latest: Claim | None = None
     for place, spoken in enumerate(claims):
-        claim = replace(spoken, span=(0, 0))
+        claim = bare(spoken)
         if claim.confidence < least:
             continue
+        if claim == latest:
+            live.add(claim, place)
+            continue
+        latest = claim
         for rival in live.rivals(claim):
             sure = conflicts(claim, rival)
             if sure >= least:
@@ -329,7 +342,7 @@ def repeats(claims: Sequence[Claim], replaced: Mapping[int, object]) -> frozense
     held: set[Claim] = set()
     found: set[int] = set()
     for place, spoken in enumerate(claims):
-        claim = replace(spoken, span=(0, 0))
+        claim = bare(spoken)
         if place in replaced:
             continue
         if claim in held:
