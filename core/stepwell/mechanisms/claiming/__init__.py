@@ -15,6 +15,7 @@ from typing import Final
 
 from stepwell.mechanisms.claiming import elsewhere, rules
 from stepwell.mechanisms.claiming.claim import Claim
+from stepwell.mechanisms.claiming.things import presumed
 
 #: Nobody tells of more changes at once; and of longer clauses, only the beginning is read.
 MOST: Final = 32
@@ -131,6 +132,12 @@ def _of_sentence(sentence: str, who: str, said_at: datetime | None) -> Iterator[
         read = (*_of_clause(clause, who, said_at, fixes), *elsewhere.german(clause, who))
         if read and not _UNSURE.search(clause) and not _ASKS.match(clause):
             found += [(clause, one) for one in read]
+    granted = (
+        list(presumed(bare[:_CLAUSE], who, said_at)) if " of " in bare or " on " in bare else []
+    )
+    if granted and not _SUPPOSED.search(bare):
+        slots = {claim.slot for _, claim in found}
+        yield from (claim for claim in granted if claim.slot not in slots)
     if not found or _ASKS.match(bare) or _SUPPOSED.search(bare):
         return
     sure = 0.4 if _JOKE.search(bare) else 1.0

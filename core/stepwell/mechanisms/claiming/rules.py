@@ -170,7 +170,7 @@ _NO_THINGS: Final = frozenset("there it this that what he she they you".split())
 #: What is said of things is said with one of these.
 _OF_THINGS: Final = frozenset(
     "s is are leave leaves start starts begin begins takes will cost costs end ends died works runs"
-    " stands was were has have got been owns leads maintains took taken new to".split()
+    " stands has have contain contains holds was were has have got been owns leads maintains took taken new to".split()
 )
 
 
