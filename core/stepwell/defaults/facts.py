@@ -1,4 +1,6 @@
-"""Facts of what may change: read from turns without a model, the later in place of the earlier.
+"""Facts of what may change: read from the wording of turns, the later in place of the earlier.
+
+Where there is a language model, it is asked for more of them; what replaces what is not.
 
 `Facts` makes a record of each claim, and marks which one took its place: the truth of any time can
 be told by it. `Current` prefers, for a question about what is so, the turn that says it.
@@ -6,7 +8,7 @@ be told by it. `Current` prefers, for a question about what is so, the turn that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -27,6 +29,8 @@ from stepwell.mechanisms.claiming.claim import (
     resolved,
     successors,
 )
+from stepwell.mechanisms.claiming.told import told
+from stepwell.mechanisms.drawing import ASKED
 from stepwell.mechanisms.grounding import members
 from stepwell.models import EdgeKind, Hit, Kind, Origin, Record, Status, aware
 from stepwell.ops import Add, Op, SetState, Supersede
@@ -66,17 +70,23 @@ class Facts:
         """The facts of those turns of a trace that were not read yet."""
         turns = members([trace], view)[trace.id] if trace.level else [trace]
         turns = sorted((turn for turn in turns if turn.origin in _SPEAKERS), key=_said)
-        claimed = [(turn, claims(turn.text, _speaker(turn), turn.said_at)) for turn in turns]
-        claimed = [(turn, found) for turn, found in claimed if found]
-        if not claimed:
+        found_in = {turn.id: claims(turn.text, _speaker(turn), turn.said_at) for turn in turns}
+        asks = view.models.language_model is not None
+        if not asks and not any(found_in.values()):
             return ()
-        read = _read([turn.id for turn, _ in claimed], view)
+        read = _read([turn.id for turn in turns if asks or found_in[turn.id]], view)
         before: dict[str, list[tuple[Claim, str]]] = {}
-        if any(claim.subject == UNNAMED for _, found in claimed for claim in found):
+        if any(claim.subject == UNNAMED for found in found_in.values() for claim in found):
             before = _claimed(view.neighbours(turns[0].id, BACK, 0))
+        if asks:
+            fresh = [turn for turn in turns if turn.id not in read]
+            for name, claim in _told(fresh, view):
+                if all(claim.slot != other.slot for other in found_in[name]):
+                    found_in[name] = (*found_in[name], claim)
         ops: list[Op] = []
         said: set[Claim] = set()
-        for turn, found in claimed:
+        for turn in turns:
+            found = found_in[turn.id]
             known = before.setdefault(_speaker(turn), [])
             for claim, meant in resolved(found, [one for one, _ in known[-BACK:]]):
                 if claim.confidence < self.confidence:
@@ -168,6 +178,16 @@ def _read(turns: Sequence[str], view: View) -> set[str]:
     facts = view.links(turns, EdgeKind.DERIVED_FROM, into=True)
     drawn = {turn: [view.get(edge.source) for edge in edges] for turn, edges in facts.items()}
     return {turn for turn, some in drawn.items() if any(fact and _is_ours(fact) for fact in some)}
+
+
+def _told(turns: Sequence[Record], view: View) -> Iterator[tuple[str, Claim]]:
+    """What a language model tells of turns, with the turn of each claim."""
+    for start in range(0, len(turns), ASKED):
+        some = turns[start : start + ASKED]
+        for fact in view.models.facts([turn.spoken for turn in some]):
+            claim = told(fact, _speaker(some[fact.source]))
+            if claim is not None:
+                yield some[fact.source].id, claim
 
 
 def _claimed(turns: Sequence[Record]) -> dict[str, list[tuple[Claim, str]]]:

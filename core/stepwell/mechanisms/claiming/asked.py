@@ -12,7 +12,7 @@ from stepwell.mechanisms.timespans import recurring, timespans
 
 _PAST = re.compile(
     r"\b(?:before|used to|previous(?:ly)?|original(?:ly)?|former(?:ly)?|initial(?:ly)?|earlier|at first"
-    r"|first|in the past|back then|ago|old|history|changed?|evolved?|over time|last (?:year|month)"
+    r"|first|in the past|back then|ago|(?<!how )old|history|changed?|evolved?|over time|last (?:year|month)"
     r"|was|were|did|had|früher|vorher|ursprünglich)\b|以前|之前|原来|曾经",
     re.IGNORECASE,
 )
@@ -26,7 +26,8 @@ _MOST: Final = 2_000
 _ASKED_BY: Final = {
     name: frozenset(words.split())
     for name, words in {
-        "home": "live living home city town country reside move moved based wohnt wohne address",
+        "home": "live living home city town country reside move moved based wohnt wohne address"
+        " apartment flat house",
         "employer": "work working job employer company employed arbeitet arbeite",
         "role": "job role position profession occupation title work",
         "relationship": "relationship dating married single engaged boyfriend girlfriend wife"
@@ -74,8 +75,12 @@ class Asked:
         if claim.attribute in _ASKED_BY:
             return bool(_ASKED_BY[claim.attribute] & self.words)
         if claim.attribute in ("do", "use", "own"):
-            value = tokens(claim.value)
+            # Of "learn Spanish", what is asked for may be "learning Spanish".
+            _, _, of = claim.value.partition(" ")
+            value = tokens(of if claim.attribute == "do" and of else claim.value)
             return bool(value) and value <= self.words
+        if claim.attribute == "state":
+            return bool(subject)
         name = tokens(claim.attribute.partition("#")[0].removeprefix("count "))
-        name -= {"state", "favourite", "favorite"}
+        name -= {"state", "favourite", "favorite", "owner"}
         return bool(name) and name <= self.words
