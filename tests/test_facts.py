@@ -241,9 +241,9 @@ def test_what_somebody_else_hid_stays_hidden():
 
 
 def test_a_language_model_tells_more_facts_in_the_same_slots():
-    rome = {"text": "Ana lives in Rome.", "source": 0, "subject": "Ana", "attribute": "city"}
+    rome = {"text": "Ana lives in Rome.", "source": 1, "subject": "Ana", "attribute": "city"}
     rome["value"] = "Rome"
-    vague = {"text": "Ana is happy.", "source": 0}
+    vague = {"text": "Ana is happy.", "source": 1}
 
     def answer(prompt, schema):
         if "facts" not in schema["properties"]:
