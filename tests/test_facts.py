@@ -208,6 +208,35 @@ def test_questions_about_the_past_or_of_a_time_or_other_things_are_left_as_they_
         assert all("current" not in hit.why for hit in scope.recall(question))
 
 
+@pytest.mark.parametrize(
+    "where",
+    [Filter(session="s0"), ~Filter(id="t2"), Filter(said_before=START + timedelta(days=50))],
+)
+def test_what_a_filter_leaves_out_stays_out_though_it_holds(where):
+    with opened() as memory:
+        scope = memory.scope("ana")
+        tell(scope)
+        scope.consolidate()
+        hits = scope.recall("Where does Ana live now?", where=where)
+        assert {hit.record.turn for hit in hits} <= {"t0", "t1"}
+        assert hits[0].record.turn is not None
+        assert not hits.degraded
+
+
+def test_of_a_long_turn_the_passage_is_quoted_that_says_how_it_is():
+    long = "The weather was nice. " * 200 + "I moved to Oslo. " + "So much for today. " * 200
+    with opened() as memory:
+        scope = memory.scope("ana")
+        for n, text in enumerate([HOMES[0], long]):
+            scope.remember(text, id=f"t{n}", actor="Ana", at=START + timedelta(days=n))
+        scope.consolidate()
+        first = scope.recall("Where does Ana live?", k=1)[0]
+        assert first.record.turn == "t1"
+        assert first.excerpt
+        assert "I moved to Oslo." in first.text
+        assert len(first.text) < len(long) / 2
+
+
 def test_what_is_said_again_comes_forth_when_the_first_is_forgotten():
     with opened() as memory:
         scope = memory.scope("ana")

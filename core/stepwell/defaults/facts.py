@@ -32,6 +32,7 @@ from stepwell.mechanisms.claiming.claim import (
 from stepwell.mechanisms.claiming.told import told
 from stepwell.mechanisms.drawing import ASKED
 from stepwell.mechanisms.grounding import members
+from stepwell.mechanisms.passages import passages
 from stepwell.models import EdgeKind, Hit, Kind, Origin, Record, Status, aware
 from stepwell.ops import Add, Op, SetState, Supersede
 
@@ -141,7 +142,7 @@ class Current:
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """The hits, with what holds before what held."""
         asked = Asked.of(plan.query.text, plan.query.now)
-        if asked.past or asked.dated or not asked.words:
+        if asked.past or asked.dated or plan.spans or not asked.words:
             return hits
         turns = [hit.record.id for hit in hits[: plan.query.k] if hit.record.level == 0]
         facts = view.links(turns, EdgeKind.DERIVED_FROM, into=True)
@@ -152,21 +153,38 @@ class Current:
                 if last is None or not _is_ours(last) or not asked.about(claim_of(last)):
                     continue
                 newer = _turn_of(last, view)
-                if newer is None or newer.id == turn or newer.trust < plan.query.min_trust:
+                if newer is None or newer.id == turn:
                     continue
-                self._swapped(changed, turn, newer)
+                held = changed.get(newer.id) or _found(newer, plan, view)
+                if held is not None:
+                    self._swapped(changed, changed[turn], held, last)
         order = sorted(changed.values(), key=lambda hit: -hit.score)
         return order if any(hit is not old for hit, old in zip(order, hits, strict=False)) else hits
 
-    def _swapped(self, changed: dict[str, Hit], turn: str, newer: Record) -> None:
+    def _swapped(self, changed: dict[str, Hit], old: Hit, held: Hit, fact: Record) -> None:
         """The newer turn is worth what the older one was, and that one less."""
-        old = changed[turn]
-        held = changed.get(newer.id) or Hit(newer, 0.0, (newer.turn or newer.id,), {})
         if held.score < old.score:
             why = {**held.why, "current": old.score - held.score}
-            changed[newer.id] = replace(held, score=old.score, why=why)
+            span = _passage(held.record.text, fact.text)
+            changed[held.record.id] = replace(held, score=old.score, why=why, span=span)
         lower = max(0.0, old.score - self.less)
-        changed[turn] = replace(old, score=lower, why={**old.why, "current": lower - old.score})
+        why = {**old.why, "current": lower - old.score}
+        changed[old.record.id] = replace(old, score=lower, why=why)
+
+
+def _found(turn: Record, plan: Plan, view: View) -> Hit | None:
+    """A turn beyond the hits, if the question lets it through."""
+    where = Filter(id=turn.id)
+    where = where if plan.query.where is None else where & plan.query.where
+    if turn.trust < plan.query.min_trust or not view.records(where, limit=1):
+        return None
+    return Hit(turn, 0.0, (turn.turn or turn.id,), {})
+
+
+def _passage(text: str, said: str) -> tuple[int, int] | None:
+    """The passage of a long text in which something is said; None of a short one."""
+    spans, at = passages(text), max(0, text.find(said))
+    return next(span for span in reversed(spans) if span[0] <= at) if len(spans) > 1 else None
 
 
 def _speaker(turn: Record) -> str:

@@ -13,7 +13,7 @@ from stepwell.mechanisms.timespans import recurring, timespans
 _PAST = re.compile(
     r"\b(?:before|used to|previous(?:ly)?|original(?:ly)?|former(?:ly)?|initial(?:ly)?|earlier|at first"
     r"|first|in the past|back then|ago|(?<!how )old|history|changed?|evolved?|over time|last (?:year|month)"
-    r"|was|were|did|had|früher|vorher|ursprünglich)\b|以前|之前|原来|曾经",
+    r"|was|were|did|had|ever|both|list|all (?:the|of|my|his|her|our|their)|(?:what|which) \w+s (?:have|has)|früher|vorher|ursprünglich)\b|以前|之前|原来|曾经",
     re.IGNORECASE,
 )
 _NOW = re.compile(
