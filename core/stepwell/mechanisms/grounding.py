@@ -65,6 +65,27 @@ def plainly(query: Query, look: int = 0) -> Plan:
     return Plan(query=query, weights=PLAIN, role=query.role, task=query.task, look=look)
 
 
+def by_way_of(
+    query: Query, kinds: Sequence[Kind], weights: Mapping[str, float], look: int = 0
+) -> Plan:
+    """Two rounds: the turns by plain ranking, then derived records of some kinds by the weights.
+
+    Refining policies see `look` of these at least, and what `led` says of the plan. A question that
+    names levels itself is asked once, of these.
+    """
+    plan = Plan(query=query, weights=weights, role=query.role, task=query.task)
+    if query.levels != (0,):
+        return plan
+    if query.round == 0:
+        return replace(plainly(query), stop=False)
+    return replace(plan, query=narrowed(query, kinds, (1,)), look=max(look, query.k))
+
+
+def led(plan: Plan) -> bool:
+    """Whether a plan is of the second round: of what leads to turns."""
+    return plan.query.round > 0
+
+
 def members(groups: Sequence[Record], view: View) -> dict[str, list[Record]]:
     """What each group contains, by its id: the active records, in order of arrival."""
     edges = view.links([group.id for group in groups], EdgeKind.CONTAINS)
