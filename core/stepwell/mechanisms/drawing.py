@@ -97,8 +97,8 @@ def sourced(further: Mapping[str, Sequence[str]], view: View) -> list[Op]:
     ops: list[Op] = []
     for name, sources in further.items():
         room = max(0, SOURCES - len(held.get(name, ())))
-        for source in list(dict.fromkeys(sources))[:room]:
-            ops.append(Link(edge=Edge(source=name, kind=kind, target=source)))
+        edges = [Edge(source=name, kind=kind, target=turn) for turn in dict.fromkeys(sources)]
+        ops += [Link(edge=edge) for edge in edges[:room]]
     return ops
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from stepwell.contracts import FloatArray, Plan, Query, View
 from stepwell.filters import Filter
 from stepwell.mechanisms.segmenting import bags
@@ -41,22 +43,6 @@ def narrowed(
     else:
         where = query.where & turns | groups if freely else query.where & (turns | groups)
     return replace(query, levels=levels, where=where)
-
-
-def beside(
-    query: Query, kinds: Sequence[Kind], weights: Mapping[str, float], mark: str, look: int = 0
-) -> Plan:
-    """A plan of one round for turns and, beside them, derived records of some kinds.
-
-    `mark` in the plan's weights says that it is this plan: one that names levels itself is plain.
-    Refining policies see `look` of either at least.
-    """
-    plan = Plan(query=query, weights=weights, role=query.role, task=query.task)
-    if query.levels != (0,):
-        return plan
-    asked = narrowed(query, kinds, (0, 1, 2))
-    marked = {**weights, mark: 0.0}
-    return replace(plan, query=asked, weights=marked, look=max(look, query.k))
 
 
 def plainly(query: Query, look: int = 0) -> Plan:
@@ -111,6 +97,13 @@ def vectors_of(records: Sequence[Record], view: View) -> FloatArray:
     if view.models.space is None:
         return bags([record.spoken for record in records])
     return view.vectors([record.id for record in records])
+
+
+def asked(question: str, view: View) -> FloatArray:
+    """The vector of a question; without an embedder, of its words."""
+    if view.models.space is None:
+        return np.asarray(bags([question])[0], np.float32)
+    return view.models.embed(question, query=True)
 
 
 def cosines(question: str, record_ids: Sequence[str], view: View) -> FloatArray | None:

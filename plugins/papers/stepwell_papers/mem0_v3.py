@@ -9,7 +9,8 @@ words as a share that only ranks what meaning has found, and an entity's boost
 Mended: a fact that is stated again gets its second turn as a source, and is not dropped; entities
 are one where they are spelled alike, whatever a vector says of two names. The share of words is
 that of the best there is, in place of a sigmoid whose middle and slope depend on the number of
-words: both only map an unbounded score to one from 0 to 1.
+words: both only map an unbounded score to one from 0 to 1. Turns that no fact leads to follow by
+plain ranking.
 """
 
 from __future__ import annotations
@@ -19,38 +20,43 @@ from dataclasses import dataclass
 
 from stepwell import (
     Add,
-    Edge,
     EdgeKind,
     Filter,
+    Hide,
     Hit,
     Kind,
-    Link,
     Op,
     Plan,
     Preset,
     Query,
     Record,
     SetState,
+    Status,
     View,
     hookimpl,
 )
-from stepwell.mechanisms import grouping
+from stepwell.mechanisms import drawing, grouping
 from stepwell.mechanisms.buffering import exchanges
-from stepwell.mechanisms.drawing import facts_of
-from stepwell.mechanisms.grounding import beside, by_support, cosines, grounded, members
+from stepwell.mechanisms.grounding import by_support, by_way_of, cosines, grounded, led, members
 from stepwell.mechanisms.questions import read
 
 #: In payloads, whose names have no hyphen.
 MARK = "mem0_v3"
 NAME = "mem0-v3"
+#: Such a weight makes a channel tell its scores without a say in what is found.
+FAINT = 1e-6
 #: Facts whose names are read in one step.
 STEP = 256
 ALL = 1_000_000
+FACTS = Filter(kind=Kind.FACT)
 
 
 @dataclass(frozen=True)
 class Params:
-    """The constants of the code: messages of context, the pool, its least cosine, and the boost."""
+    """The constants of the code: messages of context, the pool, its least cosine, and the boost.
+
+    `step` exchanges are read at once, or `asked` where there is a language model.
+    """
 
     messages: int = 10
     pool: int = 60
@@ -58,6 +64,8 @@ class Params:
     boost: float = 0.5
     spread: float = 0.001
     names: int = 8
+    step: int = 128
+    asked: int = 8
 
 
 @dataclass(frozen=True)
@@ -73,29 +81,51 @@ class Facts:
         return exchanges([turn.actor or turn.role for turn in buffer])
 
     @hookimpl
-    def extract(self, trace: Record, view: View) -> Sequence[Add]:
-        """The facts of the two."""
-        turns = members([trace], view)[trace.id]
-        known: list[str] = []
-        if turns and view.models.language_model is not None:
-            before = view.neighbours(turns[0].id, before=self.params.messages, after=0)
-            known = [turn.spoken for turn in before]
-        return facts_of(turns, view, known=known)
+    def extract(self, trace: Record) -> Sequence[Op]:
+        """A remark that was answered since is read again."""
+        return drawing.again(trace, MARK)
 
     @hookimpl
-    def reconcile(self, candidate: Add, neighbours: Sequence[Record]) -> Sequence[Op]:
-        """What is known word for word gets another source."""
-        for known in neighbours:
-            if known.kind is Kind.FACT and known.text == candidate.record.text:
-                kind = EdgeKind.DERIVED_FROM
-                edges = [Edge(source=known.id, kind=kind, target=s) for s in candidate.sources]
-                return [Link(edge=edge) for edge in edges]
-        return [candidate]
+    def organize(self, record: Record, view: View) -> Sequence[Op]:
+        """What lost a turn by forgetting: facts as others state them, entities entered anew."""
+        if record.status is Status.STALE and record.kind is Kind.FACT:
+            return drawing.restated(record, view)
+        if record.status is Status.STALE and record.kind is Kind.ENTITY:
+            facts = members([record], view)[record.id]
+            return [Hide(id=record.id), *(SetState(id=f.id, payload={MARK: None}) for f in facts)]
+        return ()
+
+    @hookimpl
+    def maintain(self, view: View) -> Sequence[Op]:
+        """The facts of some exchanges; what is known word for word gets another source."""
+        p, model = self.params, view.models.language_model
+        traces = drawing.waiting(view, MARK, p.step if model is None else p.asked)
+        if not traces:
+            return ()
+        inside = list(members(traces, view).values())
+        if model is None:
+            inside = [[turn for turns in inside for turn in turns]]
+        fresh = []
+        for turns in inside:
+            known: list[str] = []
+            if turns and model is not None:
+                before = view.neighbours(turns[0].id, before=p.messages, after=0)
+                known = [turn.spoken for turn in before]
+            fresh += drawing.facts_of(turns, view, known=known)
+        facts = view.records(FACTS, limit=ALL)
+        return [*drawing.unsaid(fresh, facts, view), *drawing.read(traces, MARK)]
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The names in facts."""
+
+    name: str = "mem0-v3-entities"
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
         """Facts are entered under the names in them."""
-        fresh = Filter(kind=Kind.FACT) & ~Filter(payload={MARK: "named"})
+        fresh = FACTS & ~Filter(payload={MARK: "named"})
         facts = view.records(fresh, limit=STEP)
         if not facts:
             return ()
@@ -129,16 +159,17 @@ class Search:
     name: str = "mem0-v3-search"
 
     @hookimpl
-    def plan(self, query: Query) -> Plan:
-        """Facts and entities beside turns."""
-        kinds, weights = [Kind.FACT, Kind.ENTITY], {"vectors": 1.0, "words": 1.0}
-        return beside(query, kinds, weights, NAME, look=max(4 * query.k, self.params.pool))
+    def plan(self, query: Query, view: View) -> Plan:
+        """Turns, then facts by meaning: words only rank what meaning has found."""
+        weights = {"vectors": 1.0, "words": FAINT if view.models.space else 1.0}
+        look = max(4 * query.k, self.params.pool)
+        return by_way_of(query, [Kind.FACT], weights, look)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """The turns of the best facts, then all others."""
         question = plan.query.text
-        if NAME not in plan.weights:
+        if not led(plan):
             return [by_support(hit, question, view) for hit in hits]
         facts = [hit for hit in hits if hit.record.kind is Kind.FACT]
         near = cosines(question, [hit.record.id for hit in facts], view)
@@ -200,5 +231,15 @@ def _entity(name: str, facts: Sequence[Record], view: View) -> Add:
 PRESET = Preset(
     NAME,
     1,
-    ("words", "vectors", Facts(), Search(), "channel-vectors", "channel-words", "flat-packer"),
+    (
+        "words",
+        "vectors",
+        Facts(),
+        Entities(),
+        Search(),
+        "channel-vectors",
+        "channel-words",
+        "channel-order",
+        "flat-packer",
+    ),
 )
