@@ -14,7 +14,7 @@ import numpy as np
 from stepwell.contracts import FloatArray, Plan, Query, View
 from stepwell.filters import Filter
 from stepwell.mechanisms.segmenting import bags
-from stepwell.models import EdgeKind, Hit, Kind, Record
+from stepwell.models import EdgeKind, Hit, Kind, Record, Status
 
 #: Scores from here on are of turns that something derived supports, scores below of all others.
 SUPPORTED = 0.5
@@ -99,6 +99,17 @@ def vectors_of(records: Sequence[Record], view: View) -> FloatArray:
     return view.vectors([record.id for record in records])
 
 
+def vectors_by_id(record_ids: Sequence[str], view: View) -> FloatArray:
+    """The same of records whose ids are known; zeros for one that is not there."""
+    if view.models.space is not None:
+        return view.vectors(record_ids)
+    said: dict[str, str] = {}
+    for start in range(0, len(record_ids), _PAGE):
+        page = list(record_ids[start : start + _PAGE])
+        said |= {record.id: record.spoken for record in view.records(Filter(id=page), limit=_PAGE)}
+    return bags([said.get(name, "") for name in record_ids])
+
+
 def asked(question: str, view: View) -> FloatArray:
     """The vector of a question; without an embedder, of its words."""
     if view.models.space is None:
@@ -160,13 +171,14 @@ def _let_through(
     """The turns that have support and may be shown, in the order of support."""
     found = {hit.record.turn: hit.record for hit in turns.values()}
     found |= {hit.record.id: hit.record for hit in turns.values()}
-    left = [name for name in support if name not in found]
-    if left:
-        where = Filter(id=left) & Filter(level=0)
-        where = where if plan.query.where is None else where & plan.query.where
-        for record in view.records(where, limit=len(left)):
-            if record.trust >= plan.query.min_trust and view.get(record.id) is not None:
-                found |= {record.turn: record, record.id: record}
+    left = [view.get(name) for name in support if name not in found]
+    named = {record.id: record for record in left if record is not None and record.level == 0}
+    if named and plan.query.where is not None:
+        where = Filter(id=list(named)) & plan.query.where
+        named = {record.id: record for record in view.records(where, limit=len(named))}
+    for record in named.values():
+        if record.status is Status.ACTIVE and record.trust >= plan.query.min_trust:
+            found |= {record.turn: record, record.id: record}
     return list({found[name].id: found[name] for name in support if name in found}.values())
 
 

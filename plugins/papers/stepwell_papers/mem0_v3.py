@@ -15,6 +15,7 @@ plain ranking.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -131,23 +132,21 @@ class Entities:
             return ()
         held = {r.text.casefold(): r for r in view.records(Filter(kind=Kind.ENTITY), limit=ALL)}
         named: dict[str, list[Record]] = {}
-        for fact in facts:
-            names = [*read(fact.text).names, fact.actor]
-            for name in dict.fromkeys(name for name in names if name):
-                named.setdefault(name, []).append(fact)
-        ops: list[Op] = [SetState(id=fact.id, payload={MARK: "named"}) for fact in facts]
-        fresh_names: dict[str, list[Record]] = {}
         spelled: dict[str, str] = {}
-        for name, its in named.items():
-            entity = held.get(name.casefold())
-            if entity is not None:
-                ops += grouping.links(entity.id, [fact.id for fact in its])
-            else:
-                key = name.casefold()
-                spelled.setdefault(key, name)
-                fresh_names.setdefault(key, []).extend(its)
-        for key, its in fresh_names.items():
-            ops.append(_entity(spelled[key], its, view))
+        for fact in facts:
+            for name in names_in(fact):
+                spelled.setdefault(name.casefold(), name)
+                named.setdefault(name.casefold(), []).append(fact)
+        ops: list[Op] = [SetState(id=fact.id, payload={MARK: "named"}) for fact in facts]
+        leads = view.links([held[key].id for key in named if key in held], EdgeKind.CONTAINS)
+        for key, its in named.items():
+            if key not in held:
+                ops.append(_entity(spelled[key], its, view))
+                continue
+            ids = [fact.id for fact in its]
+            linked = {edge.target for edge in leads.get(held[key].id, ())}.union(ids)
+            ops += grouping.links(held[key].id, ids)
+            ops.append(SetState(id=held[key].id, payload={MARK: len(linked)}))
         return ops
 
 
@@ -200,26 +199,34 @@ class Search:
     def _boosts(self, question: str, facts: Sequence[str], view: View) -> dict[str, float]:
         """The best boost of each fact by the names in the question."""
         names = {name.casefold() for name in read(question).names[: self.params.names]}
+        if not names:
+            return {}
         into = view.links(facts, EdgeKind.CONTAINS, into=True)
-        above = {edge.source for edges in into.values() for edge in edges}
-        entities = {
-            record.id
-            for record in view.records(Filter(id=sorted(above)), limit=ALL)
-            if record.kind is Kind.ENTITY and record.text.casefold() in names
-        } if above and names else set()  # fmt: skip
-        linked = view.links(sorted(entities), EdgeKind.CONTAINS)
+        above = sorted({edge.source for edges in into.values() for edge in edges})
+        entities = view.records(Filter(id=above), limit=len(above)) if above else []
+        linked = {
+            entity.id: many
+            for entity in entities
+            if entity.text.casefold() in names and isinstance(many := entity.payload.get(MARK), int)
+        }
         boosts: dict[str, float] = {}
         for fact, edges in into.items():
-            found = [self.boost(len(linked[e.source])) for e in edges if e.source in entities]
+            found = [self.boost(linked[edge.source]) for edge in edges if edge.source in linked]
             if found:
                 boosts[fact] = max(found)
         return boosts
 
 
+def names_in(fact: Record) -> list[str]:
+    """Who said it, and the names and quotations in it; not "I'm", which only looks like a name."""
+    names = [*read(fact.text).names, fact.actor or ""]
+    names = [name for name in names if name and re.split("['’]", name)[0] != "I"]
+    return list({name.casefold(): name for name in reversed(names)}.values())
+
+
 def _entity(name: str, facts: Sequence[Record], view: View) -> Add:
-    facts = list({fact.id: fact for fact in facts}.values())
     record = Record(
-        id="", scope=view.scope, level=2, kind=Kind.ENTITY, text=name, payload={MARK: "entity"},
+        id="", scope=view.scope, level=2, kind=Kind.ENTITY, text=name, payload={MARK: len(facts)},
         stored_at=view.now, said_at=min((f.said_at for f in facts if f.said_at), default=None),
         valid_from=max(f.said_at or f.stored_at for f in facts),
         trust=min(fact.trust for fact in facts),

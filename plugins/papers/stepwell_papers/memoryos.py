@@ -66,8 +66,6 @@ SEGMENTS = Filter(kind=Kind.CATEGORY, level=2)
 #: Pages that the ring has pushed out, and those that are in it.
 PLACED = Filter(payload={NAME: "placed"})
 WAITING = Filter(kind=Kind.TRACE) & ~PLACED
-#: Pages that are looked at for one question.
-MOST = 2000
 #: Pages that the text of a segment is made of, beside the one that it had.
 READ = 32
 #: Whose knowledge a fact is.
@@ -297,12 +295,11 @@ class Search:
         """The turns of the best pages in the best segments, and of those still in the ring."""
         edges = view.links(self._segments(question, asked, view), EdgeKind.CONTAINS)
         names = [edge.target for within in edges.values() for edge in within]
-        pages = view.records(Filter(id=names[:MOST]), limit=MOST) if names else []
-        pages += view.records(WAITING, limit=2 * self.params.stm_pages)
-        near = grounding.vectors_of(pages, view) @ asked
+        names += [page.id for page in view.records(WAITING, limit=2 * self.params.stm_pages)]
+        near = grounding.vectors_by_id(names, view) @ asked
         top = scoring.top(np.where(near >= self.params.least, near, 0), self.params.top_pages)
-        best = [pages[n] for n in top.tolist()]
-        scores = {page.id: float(near[n]) for page, n in zip(best, top.tolist(), strict=True)}
+        scores = {names[n]: float(near[n]) for n in top.tolist()}
+        best = view.records(Filter(id=list(scores)), limit=len(scores)) if scores else []
         support: dict[str, dict[str, float]] = {}
         for page, turns in grounding.members(best, view).items():
             like = (grounding.vectors_of(turns, view) @ asked).tolist()
