@@ -47,7 +47,7 @@ from stepwell import (
     View,
     hookimpl,
 )  # fmt: skip
-from stepwell.mechanisms import nesting, placing
+from stepwell.mechanisms import grounding, nesting, placing
 from stepwell.mechanisms.grounding import by_support, grounded, plainly, vectors_of
 
 NAME = "h-mem"
@@ -179,7 +179,7 @@ class Routing:
         question = plan.query.text
         if plan.query.levels != (0,):
             return [by_support(hit, question, view) for hit in hits]
-        asked = nesting.asked(question, view)
+        asked = grounding.asked(question, view)
         nodes = nesting.nodes_of(view, NAME, LAYERS[0])
         for _ in LAYERS:
             best = _nearest(nodes, asked, view)[: self.params.layer]

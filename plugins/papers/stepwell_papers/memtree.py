@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stepwell import EdgeKind, Filter, Hit, Op, Plan, Preset, Query, Record, Status, View, hookimpl
-from stepwell.mechanisms import nesting, placing
+from stepwell.mechanisms import grounding, nesting, placing
 from stepwell.mechanisms.drawing import above
 from stepwell.mechanisms.grounding import by_support, grounded, plainly, vectors_of
 
@@ -128,7 +128,7 @@ class Collapsed:
         """Turns that are among the best nodes, and those that one of the best contains."""
         turns = {hit.record.id: hit.record for hit in hits}
         nodes = self._above(list(turns), view)
-        asked = nesting.asked(question, view)
+        asked = grounding.asked(question, view)
         near = _cosines([*nodes.values(), *turns.values()], asked, view)
         found = [name for name in near if near[name] >= self.params.found]
         best = sorted(found, key=lambda name: -near[name])[:k]
