@@ -11,6 +11,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from stepwell.committing import Committer, Seen, unkeyed, unseen
 from stepwell.consolidating.deriving import Deriver
@@ -19,7 +20,7 @@ from stepwell.consolidating.tracing import Tracer
 from stepwell.contracts import EMBEDDER, LATER, ScopeRow, StoreReader, StoreWriter, Work
 from stepwell.errors import InvalidInput, PluginFailed
 from stepwell.filters import Filter
-from stepwell.models import Report
+from stepwell.models import Record, Report
 from stepwell.ops import Op, Rekey, Revise, SetState
 from stepwell.plugins import Plugins
 from stepwell.searching import ScopeView, Searcher
@@ -31,6 +32,8 @@ _PAGE = 1000
 _STEP = 512
 #: How often maintaining policies are asked in one `consolidate`, at most.
 _ROUNDS = 1000
+#: Tasks about one record each, of which many come to nothing.
+_ONE_BY_ONE = frozenset({"extract", "organize"})
 
 
 Then = Callable[[StoreWriter, Sequence[str]], None]
@@ -164,13 +167,19 @@ class Consolidator:
                     writer.park(row, task.number, None)
 
     def _work(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
-        do = self._kinds[batch[0].kind]
-        try:
-            do(row, batch, run)
-        except (PluginFailed, InvalidInput) as error:
-            with self._committer.store.writing(self._committer.clock()) as writer:
-                for task in batch:
-                    writer.park(row, task.number, str(error))
+        """Work on a batch of tasks of one kind, bit by bit; what fails is parked."""
+        do, left = self._kinds[batch[0].kind], list(batch)
+        while left:
+            try:
+                left = left[do(row, left, run) :]
+            except (PluginFailed, InvalidInput) as error:
+                failed = left[:1] if left[0].kind in _ONE_BY_ONE else left
+                left = left[len(failed) :]
+                with self._committer.store.writing(self._committer.clock()) as writer:
+                    for task in failed:
+                        writer.park(row, task.number, str(error))
+            if left and not run.goes_on():
+                return
 
     def _done(
         self,
@@ -209,7 +218,7 @@ class Consolidator:
 
     # tasks ------------------------------------------------------------------------------------
 
-    def _keys(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
+    def _keys(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """Make keys that are missing: a plugin failed, or the embedder is another one."""
         with self._searcher.view(row.path) as view:
             refs = within(view.reader, row, batch[0].ref or 0, batch[0].until or 0)
@@ -219,8 +228,9 @@ class Consolidator:
             ops = self._keyer.missing(view, records)
         self._done(row, ops + gone, batch, run)
         run.counts["keyed"] = run.counts.get("keyed", 0) + len(records)
+        return len(batch)
 
-    def _later(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
+    def _later(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """Make the keys that take too long for `remember`."""
         with self._searcher.view(row.path) as view:
             spans = [within(view.reader, row, t.ref or 0, t.until or 0) for t in batch]
@@ -235,8 +245,9 @@ class Consolidator:
                 ops = self._keyer.later(view, records[start : start + LATER])
             last = start + LATER >= len(records)
             self._done(row, ops, batch if last else (), run, then=then)
+        return len(batch)
 
-    def _segment(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
+    def _segment(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """Traces of the sessions that got new turns; then what policies make of them is queued.
 
         Of many turns that came at once, some are cut now, and the rest is queued again.
@@ -258,6 +269,7 @@ class Consolidator:
                 writer.enqueue(row, wanted[0], ref)
 
         self._done(row, cut.ops, batch, run, seen=seen, then=then)
+        return len(batch)
 
     def _fresh(
         self, reader: StoreReader, row: ScopeRow, batch: Sequence[Work]
@@ -278,46 +290,66 @@ class Consolidator:
             return fresh, None
         return fresh[:most], (fresh[most], last)
 
-    def _extract(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
-        """Candidates from a trace or a turn; both it and they are to be organized."""
-        ref = batch[0].ref or 0
-        ops: list[Op] = []
-        with self._searcher.view(row.path) as view:
-            for record in whole(view, [ref]):
-                ops = self._deriver.extract(view, record)
-            seen = run.seen(view)
+    def _extract(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
+        """Candidates from traces or turns; both these and they are to be organized."""
+        refs, ops, seen, _ = self._asked(row, batch, run, self._deriver.extract)
 
         def then(writer: StoreWriter, made: Sequence[str]) -> None:
             if "organize" in self._deriver.wanted:
-                for fresh in (ref, *writer.find(row, made).values()):
+                for fresh in (*refs, *writer.find(row, made).values()):
                     writer.enqueue(row, "organize", fresh)
 
-        self._done(row, ops, batch, run, seen=seen, then=then)
+        self._done(row, ops, batch[: len(refs)], run, seen=seen, then=then)
+        return len(refs)
 
-    def _organize(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
-        """Parents and edges of a record; new parents are to be organized, too."""
-        ops: list[Op] = []
-        level = 0
-        with self._searcher.view(row.path) as view:
-            for record in whole(view, [batch[0].ref or 0]):
-                level = record.level
-                ops = self._deriver.organize(view, record)
-            seen = run.seen(view)
+    def _organize(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
+        """Parents and edges of records; new parents are to be organized, too."""
+        refs, ops, seen, level = self._asked(row, batch, run, self._deriver.organize)
 
         def then(writer: StoreWriter, made: Sequence[str]) -> None:
-            refs = [ref for ref in writer.find(row, made).values() if ref is not None]
-            for ref, parent in writer.load(row, refs):
+            fresh = [ref for ref in writer.find(row, made).values() if ref is not None]
+            for ref, parent in writer.load(row, fresh):
                 if parent.level > level:
                     writer.enqueue(row, "organize", ref)
 
-        self._done(row, ops, batch, run, seen=seen, then=then)
+        self._done(row, ops, batch[: len(refs)], run, seen=seen, then=then)
+        return len(refs)
 
-    def _derive(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> None:
+    def _asked(
+        self, row: ScopeRow, batch: Sequence[Work], run: _Run,
+        ask: Callable[[ScopeView, Record], list[Op]],
+    ) -> tuple[list[int], list[Op], Seen, int]:  # fmt: skip
+        """Ask about one record after the other, until there is something to be done.
+
+        The refs asked about, what the last of them gave, what was seen for it, and its level. So
+        each call sees what the one before has made, and those without an answer cost no commit.
+        """
+        refs: list[int] = []
+        ops: list[Op] = []
+        level = 0
+        with self._searcher.view(row.path) as view:
+            for task in batch:
+                if refs and (ops or not run.goes_on()):
+                    break
+                ref = task.ref or 0
+                try:
+                    for record in whole(view, [ref]):
+                        ops, level = ask(view, record), record.level
+                except (PluginFailed, InvalidInput):
+                    if not refs:
+                        raise
+                    break  # those before it are done first
+                refs.append(ref)
+            seen = run.seen(view)
+        return refs, ops, seen, level
+
+    def _derive(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """A derived record lost a source: it is made again of what is left."""
         with self._searcher.view(row.path) as view:
             ops = self._deriver.stale(view, row, batch[0].ref or 0)
             seen = run.seen(view)
         self._done(row, ops, batch, run, seen=seen)
+        return len(batch)
 
     def _maintain(self, row: ScopeRow, run: _Run) -> list[str]:
         """What the passing of time and maintaining policies propose, step by step; what failed."""
@@ -345,26 +377,25 @@ class Consolidator:
 
 def _batches(tasks: Sequence[Work]) -> Iterator[list[Work]]:
     """What is best done together: segmenting, so that a session is read once; slow keys."""
+    yield from _full([task for task in tasks if task.kind == "segment"], _STEP)
+    for kind, some in groupby(tasks, key=lambda task: task.kind):
+        if kind in _ONE_BY_ONE:
+            yield list(some)
+        elif kind not in ("segment", "later"):
+            yield from ([task] for task in some)
+    yield from _full([task for task in tasks if task.kind == "later"], LATER)
+
+
+def _full(tasks: Sequence[Work], most: int) -> Iterator[list[Work]]:
+    """Batches that are about so many records at most, or of one task."""
     together: list[Work] = []
     for task in tasks:
-        if task.kind == "segment":
-            if together and _size([*together, task]) > _STEP:
-                yield together
-                together = []
-            together.append(task)
+        if together and _size([*together, task]) > most:
+            yield together
+            together = []
+        together.append(task)
     if together:
         yield together
-    slow: list[Work] = []
-    for task in tasks:
-        if task.kind == "later":
-            if slow and _size([*slow, task]) > LATER:
-                yield slow
-                slow = []
-            slow.append(task)
-        elif task.kind != "segment":
-            yield [task]
-    if slow:
-        yield slow
 
 
 def _size(tasks: Sequence[Work]) -> int:

@@ -206,7 +206,7 @@ class View(Protocol):
     def records(
         self, where: Filter | None = None, after: str | None = None, limit: int = 100
     ) -> list[Record]:
-        """Active records in order of arrival, after a record id."""
+        """Records in order of arrival, after a record id: active ones, if no status is named."""
         ...
 
     def neighbours(self, record_id: str, before: int = 1, after: int = 1) -> list[Record]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
+from stepwell.defaults.facts import Current, Facts
 from stepwell.defaults.levels import Levels
 from stepwell.defaults.overview import Overview
 from stepwell.defaults.ranking import WEIGHTS, Ranker
@@ -184,19 +186,27 @@ class Fallback:
         return pack_flat(hits, budget, arrival=view.place)
 
 
+class Named(Protocol):
+    """A policy."""
+
+    @property
+    def name(self) -> str:
+        """What it is known by."""
+        ...
+
+
 #: Every channel of the view. "sentences" is none: its plugin searches it.
 CHANNELS = (*(name for name in WEIGHTS if name != "sentences"), "order")
 
 #: The built-in policies under their names, with their usual parameters.
-POLICIES: tuple[
-    WordKeys | VectorKeys | Sessions | Levels | Ranker | Overview | Channel | FlatPacker | Packer,
-    ...,
-] = (
+POLICIES: tuple[Named, ...] = (
     WordKeys(),
     VectorKeys(),
     Sessions(),
     Levels(),
+    Facts(),
     Ranker(),
+    Current(),
     Overview(),
     *(Channel(name) for name in CHANNELS),
     FlatPacker(),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from stepwell.contracts import Index, IndexSpec
+from stepwell.defaults.facts import Current, Facts
 from stepwell.defaults.levels import Levels
 from stepwell.defaults.overview import Overview
 from stepwell.defaults.policies import (
@@ -70,7 +71,16 @@ class Presets:
             Preset(
                 "default",
                 3,
-                (*keys, Levels(), Ranker(), Overview(), *map(Channel, CHANNELS[:-1]), Packer()),
+                (
+                    *keys,
+                    Levels(),
+                    Facts(),
+                    Ranker(),
+                    Current(),
+                    Overview(),
+                    *map(Channel, CHANNELS[:-1]),
+                    Packer(),
+                ),
             ),
             # Plain retrieval over raw turns: what every mechanism has to beat.
             Preset("flat", 2, (*keys, FixedRanker(plain), *map(Channel, plain), FlatPacker())),

@@ -25,7 +25,7 @@ from stepwell.contracts import (
     Store,
     StoreReader,
 )  # fmt: skip
-from stepwell.filters import Filter
+from stepwell.filters import Filter, names_field
 from stepwell.identity import id_bytes
 from stepwell.mechanisms.timespans import micros, within
 from stepwell.models import Edge, EdgeKind, Hit, Key, Record, Slot, Status, Usage
@@ -239,7 +239,7 @@ class ScopeView:
     def records(
         self, where: Filter | None = None, after: str | None = None, limit: int = 100
     ) -> list[Record]:
-        """Active records in order of arrival, after a record id."""
+        """Records in order of arrival, after a record id: active ones, if no status is named."""
         row = self.row
         if row is None:
             return []
@@ -247,7 +247,9 @@ class ScopeView:
         if after is not None:
             start = self.reader.find(row, [after]).get(after) or 0
         narrowed = self.moment is not None or self.min_trust > 0
-        refs = self._shown(self.reader.select(row, where, start, 2**62 if narrowed else limit))
+        most = 2**62 if narrowed else limit
+        active = not names_field(where, "status")
+        refs = self._shown(self.reader.select(row, where, start, most, active=active))
         return [record for _, record in self.load(refs[:limit])]
 
     def neighbours(self, record_id: str, before: int = 1, after: int = 1) -> list[Record]:

@@ -11,9 +11,9 @@ the compact memory, those turns and the last two (3.3).
 
 Mended: the printed formula gives the bonus to what was not retrieved, where the text means what
 was. Retrieved is what the caller gave feedback on: recalling writes nothing. What is dropped is not
-lost: it comes after all others, and counts again once it was asked about. The compact memory is a
-record with sources, so that what it took from a forgotten turn goes with it; it is written once for
-all that came since, in steps of 100 turns at most. A summary of 100 turns is made of them alone.
+lost: it comes after all others, and counts again once it was asked about. The compact memory, a
+slot of the name "hema", is taken further by several turns at once; it is a record, too, with what
+it rests on, so that a context can show it. A summary of 100 turns is made of them alone.
 
 Without an embedder words find the nearest. What has no cosine above the usual follows by words.
 """
@@ -44,12 +44,14 @@ from stepwell import (
     Revise,
     SetState,
     Status,
+    Unlink,
     View,
     hookimpl,
 )  # fmt: skip
 from stepwell.mechanisms.grounding import by_support, members
 from stepwell.mechanisms.nesting import since
 from stepwell.mechanisms.packing import pack_flat
+from stepwell.mechanisms.rolling import rolled
 
 NAME = "hema"
 TURNS, SUMMARIES = Filter(level=0), Filter(kind=Kind.SUMMARY)
@@ -59,8 +61,6 @@ State = Mapping[str, int | str | None]
 CHAPTER, OVERALL, COMPACT = "chapter", "overall", "compact"
 #: The reason that marks one of the last turns.
 LAST = "last"
-#: Turns that are told of as sources of the compact memory, the latest.
-READ = 64
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class Summaries:
         return (
             self._closed(chapters, view)
             or self._overall(chapters, overall, view)
-            or self._compact(chapters, overall, compact, view)
+            or rolled(view, NAME, tokens=self.params.tokens)
+            or self._compact(compact, view)
         )
 
     def _closed(self, chapters: Sequence[Record], view: View) -> list[Op]:
@@ -121,30 +122,22 @@ class Summaries:
         fresh = [chapter.id for chapter in chapters if chapter.id not in known]
         return _rewritten(held, text, fresh, EdgeKind.CONTAINS, state, chapters, view)
 
-    def _compact(
-        self, chapters: Sequence[Record], overall: Record | None, held: Record | None, view: View
-    ) -> list[Op]:
-        """The one summary of all, brought up to date."""
-        end = _end(chapters, view)
-        last = end if held is None else str(held.payload["last"])
-        turns = view.records(TURNS, after=last, limit=self.params.block)
-        if not turns and held is None and end is not None:
-            turns = view.records(Filter(id=end), limit=1)
-        if not turns:
-            return []
-        before = held or overall
-        made = view.models.summarize(
-            [turn.spoken for turn in turns], tokens=self.params.tokens,
-            before="" if before is None else before.text,
-        )  # fmt: skip
-        text = made.text or turns[-1].spoken
-        # The last turn is a source in any case: without it nobody would know how far this goes.
-        rests = [turn for at, turn in enumerate(turns) if at in made.sources or turn is turns[-1]]
-        state: State = {"last": turns[-1].id}
-        if held is not None:
-            return _rewritten(held, text, _ids(rests), EdgeKind.DERIVED_FROM, state, turns, view)
-        sources = rests if overall is None else [overall, *rests]
-        return [_summary({NAME: COMPACT, **state}, sources, text, 2, view, contains=False)]
+    def _compact(self, held: Record | None, view: View) -> Sequence[Op]:
+        """The slot as a record, so that it can be shown."""
+        slot = view.slot(NAME)
+        if not slot.text or (held is not None and held.text == slot.text):
+            return ()
+        rests = [turn for name in slot.sources if (turn := view.get(name)) is not None]
+        if held is None:
+            return [_summary({NAME: COMPACT}, rests, slot.text, 2, view, contains=False)]
+        kind = EdgeKind.DERIVED_FROM
+        known = {edge.target for edge in view.links([held.id], kind)[held.id]}
+        gone = sorted(known.difference(_ids(rests)))
+        fresh = [turn.id for turn in rests if turn.id not in known]
+        return [
+            *_rewritten(held, slot.text, fresh, kind, {}, rests, view),
+            *(Unlink(source=held.id, kind=kind, target=name) for name in gone),
+        ]
 
     def _text(self, records: Sequence[Record], view: View) -> str:
         said = [record.spoken for record in records]
@@ -244,9 +237,9 @@ class Prompting:
 
     @hookimpl
     def plan(self, query: Query, view: View) -> Plan:
-        """First the last turns, then the nearest."""
+        """The nearest turns; for a context, the last ones before."""
         asked = Plan(query=query, role=query.role, task=query.task)
-        if query.levels == (0,) and query.round == 0:
+        if query.free and query.round == 0:
             latest = {"order": 1.0, "vectors": 0.0, "words": 0.0}
             return replace(asked, weights=latest, look=self.params.last, stop=False)
         words = 0.01 if view.models.space else 1.0
@@ -254,7 +247,7 @@ class Prompting:
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
-        """The nearest; what was dropped after them; at last the compact memory."""
+        """The nearest, what was dropped after them; for a context, the compact memory at last."""
         if plan.query.levels != (0,):
             return [by_support(hit, plan.query.text, view) for hit in hits]
         if not plan.stop:
@@ -271,17 +264,15 @@ class Prompting:
         return [*every, *self._compact(every, plan, view)]
 
     def _compact(self, hits: Sequence[Hit], plan: Plan, view: View) -> list[Hit]:
-        """The compact memory, where a question is asked of all that was said."""
-        if plan.query.where is not None or not hits:
+        """The compact memory, where a context is asked of all that was said."""
+        if not plan.query.free or plan.query.where is not None or not hits:
             return []
-        for record in view.records(SUMMARIES, limit=1_000_000):
-            if record.payload.get(NAME) == COMPACT:
-                edges = view.links([record.id], EdgeKind.DERIVED_FROM)[record.id][-READ:]
-                turns = view.records(TURNS & Filter(id=[edge.target for edge in edges]), limit=READ)
-                sources = tuple(turn.turn for turn in turns if turn.turn is not None)
-                score = hits[-1].score
-                return [Hit(record, score, sources[::-1], {COMPACT: score})] if sources else []
-        return []
+        score = hits[-1].score
+        return [
+            Hit(record, score, view.sources(record.id), {COMPACT: score})
+            for record in view.records(SUMMARIES, limit=1_000_000)
+            if record.payload.get(NAME) == COMPACT
+        ]
 
     @hookimpl
     def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from stepwell_bench.commands.changes import changes
 from stepwell_bench.commands.compare import compare
 from stepwell_bench.commands.own import own
 from stepwell_bench.commands.report import report
@@ -14,4 +15,4 @@ from stepwell_bench.commands.scale import scale
 from stepwell_bench.commands.speed import speed
 
 #: In the order of the help.
-COMMANDS: Final[tuple[click.Command, ...]] = (run, report, compare, own, speed, scale)
+COMMANDS: Final[tuple[click.Command, ...]] = (run, report, compare, own, changes, speed, scale)
