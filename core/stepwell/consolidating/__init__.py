@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from stepwell.committing import Committer, Seen, unkeyed, unseen
+from stepwell.consolidating.batching import ONE_BY_ONE, STEP, batches
 from stepwell.consolidating.deriving import Deriver
 from stepwell.consolidating.keying import Keyer, whole, within
 from stepwell.consolidating.tracing import Tracer
@@ -28,12 +28,8 @@ from stepwell.searching import ScopeView, Searcher
 _MANY = 2**62
 #: Tasks that are looked at at once.
 _PAGE = 1000
-#: Turns that are cut into traces in one transaction, about.
-_STEP = 512
 #: How often maintaining policies are asked in one `consolidate`, at most.
 _ROUNDS = 1000
-#: Tasks about one record each, of which many come to nothing.
-_ONE_BY_ONE = frozenset({"extract", "organize"})
 
 
 Then = Callable[[StoreWriter, Sequence[str]], None]
@@ -114,7 +110,7 @@ class Consolidator:
     def _drain(self, row: ScopeRow, run: _Run) -> bool:
         """Work on the queue until it is empty, or there is no more time: then it is False."""
         while tasks := self._tasks(row):
-            for batch in _batches(tasks):
+            for batch in batches(tasks):
                 if not run.goes_on():
                     return False
                 self._work(row, batch, run)
@@ -173,7 +169,7 @@ class Consolidator:
             try:
                 left = left[do(row, left, run) :]
             except (PluginFailed, InvalidInput) as error:
-                failed = left[:1] if left[0].kind in _ONE_BY_ONE else left
+                failed = left[:1] if left[0].kind in ONE_BY_ONE else left
                 left = left[len(failed) :]
                 with self._committer.store.writing(self._committer.clock()) as writer:
                     for task in failed:
@@ -280,7 +276,7 @@ class Consolidator:
         firsts = [first for first, _ in spans]
         last = max(until for _, until in spans)
         # One task may be about very many turns; only the last of a batch is.
-        most = max(_STEP, sum(min(until - first + 1, _STEP) for first, until in spans))
+        most = max(STEP, sum(min(until - first + 1, STEP) for first, until in spans))
         fresh = [
             ref
             for ref in reader.select(row, Filter(level=0), firsts[0] - 1, most + 1)
@@ -373,31 +369,3 @@ class Consolidator:
         else:
             run.ended = True  # the rest is for the next time
         return failed
-
-
-def _batches(tasks: Sequence[Work]) -> Iterator[list[Work]]:
-    """What is best done together: segmenting, so that a session is read once; slow keys."""
-    yield from _full([task for task in tasks if task.kind == "segment"], _STEP)
-    for kind, some in groupby(tasks, key=lambda task: task.kind):
-        if kind in _ONE_BY_ONE:
-            yield list(some)
-        elif kind not in ("segment", "later"):
-            yield from ([task] for task in some)
-    yield from _full([task for task in tasks if task.kind == "later"], LATER)
-
-
-def _full(tasks: Sequence[Work], most: int) -> Iterator[list[Work]]:
-    """Batches that are about so many records at most, or of one task."""
-    together: list[Work] = []
-    for task in tasks:
-        if together and _size([*together, task]) > most:
-            yield together
-            together = []
-        together.append(task)
-    if together:
-        yield together
-
-
-def _size(tasks: Sequence[Work]) -> int:
-    """How many records tasks are about at most."""
-    return sum((task.until or 0) - (task.ref or 0) + 1 for task in tasks)

@@ -94,7 +94,7 @@ class _Looking:
 def replaced(case: Case) -> bool:
     """Whether the policy says that of the pair the later turn replaces the earlier."""
     looking = _Looking()
-    with Memory.open(embedder=None, plugins=["facts", looking], discover=False) as memory:
+    with Memory.open(embedder=None, plugins=[looking], discover=False) as memory:
         scope = memory.scope("case")
         _said(scope, case)
         scope.consolidate()

@@ -1,40 +1,34 @@
-"""HEMA: "A Hippocampus-Inspired Extended Memory Architecture for Long-Context AI Conversations".
+"""HEMA (arXiv 2504.16754): a compact summary, and a vector memory that is pruned by age and use.
 
-2025, arXiv 2504.16754.
+Faithful: a summary of at most 60 tokens that is carried on with each turn, every 100 turns one of
+those turns, turns found by cosine, the last two turns in every context (section 3); every 100
+turns the 0.5 % of the lowest weight leave the vector memory, with
+w = lambda exp(-gamma (t - i)) + beta delta for an age of t - i turns and delta = 1 for what was
+retrieved in the last 100 turns (3.4).
 
-Faithful: a compact memory, one summary of at most 60 tokens, goes on with what is said, and beside
-it every turn is kept by its vector (sections 3.1 and 3.2); every 100 turns are summed up, and these
-summaries once more; a turn's weight is lambda exp(-gamma age) and a bonus beta where it was
-retrieved within the last 100 turns, and every 100 turns the lowest half percent of what is left is
-dropped (3.4); a question has the nearest turns by cosine, and the prompt, of 3500 tokens at most,
-the compact memory, those turns and the last two (3.3).
-
-Mended: the printed formula gives the bonus to what was not retrieved, where the text means what
-was. Retrieved is what the caller gave feedback on: recalling writes nothing. What is dropped is not
-lost: it comes after all others, and counts again once it was asked about. The compact memory, a
-slot of the name "hema", is taken further by several turns at once; it is a record, too, with what
-it rests on, so that a context can show it. A summary of 100 turns is made of them alone.
-
-Without an embedder words find the nearest. What has no cosine above the usual follows by words.
+Mended: the paper writes beta (1 - delta), which rewards what nobody asked for, and says the
+opposite in words. What is pruned is hidden, not lost: it stays in the file, and a filter for hidden
+records finds it. Retrieval is what the caller reports as used; recall itself writes nothing. The
+product-quantised index is left out: it is a matter of the store, and the paper's gain of a third in
+latency cannot come of half a percent of the vectors.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from stepwell import (
     Add,
-    Edge,
     EdgeKind,
-    Event,
     Filter,
     Hide,
     Hit,
     Kind,
-    Link,
     Op,
     Packing,
     Plan,
@@ -42,305 +36,154 @@ from stepwell import (
     Query,
     Record,
     Revise,
-    SetState,
     Status,
-    Unlink,
     View,
     hookimpl,
-)  # fmt: skip
-from stepwell.mechanisms.grounding import by_support, members
-from stepwell.mechanisms.nesting import since
+)
 from stepwell.mechanisms.packing import pack_flat
 from stepwell.mechanisms.rolling import rolled
 
 NAME = "hema"
-TURNS, SUMMARIES = Filter(level=0), Filter(kind=Kind.SUMMARY)
-#: What a payload tells.
-State = Mapping[str, int | str | None]
-#: Which summary one is: of 100 turns, of those summaries, of all that was said.
-CHAPTER, OVERALL, COMPACT = "chapter", "overall", "compact"
-#: The reason that marks one of the last turns.
-LAST = "last"
+BLOCKS = Filter(kind=Kind.SUMMARY, level=1)
+ALL = 1_000_000
+#: What is known before the first block: its last turn, and how many were dropped and seen.
+BEGUN: Final[dict[str, Any]] = {"last": None, "dropped": 0.0, "turns": 0}
 
 
 @dataclass(frozen=True)
 class Params:
-    """The paper's constants. `tokens` are those of a summary; `page`: turns read at once."""
+    """The paper's constants: turns of a block, tokens of a summary, and those of the weight.
 
-    tokens: int = 60
+    `oldest` is how many of the oldest turns are weighed at a time: no younger one can be lowest.
+    """
+
     block: int = 100
-    amount: float = 1.0
-    rate: float = 0.002
+    tokens: int = 60
+    decay: float = 1.0
+    gamma: float = 0.002
     bonus: float = 0.5
-    dropped: float = 0.005
+    share: float = 0.005
     last: int = 2
-    prompt: int = 3500
-    page: int = 256
+    oldest: int = 512
 
 
 @dataclass(frozen=True)
-class Summaries:
-    """The compact memory, and summaries of summaries."""
+class Compact:
+    """The compact memory, its summaries of summaries, and the pruning."""
 
     params: Params = Params()
-    name: str = "hema-summaries"
+    name: str = "hema-compact"
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
-        """One step: the next 100 turns are closed, or summaries follow what was said."""
-        held = view.records(SUMMARIES, limit=1_000_000)
-        chapters = [each for each in held if each.payload.get(NAME) == CHAPTER]
-        overall = next((each for each in held if each.payload.get(NAME) == OVERALL), None)
-        compact = next((each for each in held if each.payload.get(NAME) == COMPACT), None)
-        return (
-            self._closed(chapters, view)
-            or self._overall(chapters, overall, view)
-            or rolled(view, NAME, tokens=self.params.tokens)
-            or self._compact(compact, view)
-        )
-
-    def _closed(self, chapters: Sequence[Record], view: View) -> list[Op]:
-        """The summary of the next 100 turns, and what is dropped then."""
-        turns = view.records(TURNS, after=_end(chapters, view), limit=self.params.block)
-        if len(turns) < self.params.block:
-            return []
-        told = Forgetting(self.params).step(chapters, turns, view)
-        payload: State = {NAME: CHAPTER, "last": turns[-1].id, **told.state}
-        return [*told.ops, _summary(payload, turns, self._text(turns, view), 1, view)]
-
-    def _overall(
-        self, chapters: Sequence[Record], held: Record | None, view: View
-    ) -> list[Op]:  # fmt: skip
-        """The summary of all summaries."""
-        state: State = {"chapters": len(chapters)}
-        if not chapters or (held is not None and held.payload.get("chapters") == len(chapters)):
-            return []
-        text = self._text(chapters, view)
-        if held is None:
-            return [_summary({NAME: OVERALL, **state}, chapters, text, 2, view)]
-        known = {edge.target for edge in view.links([held.id], EdgeKind.CONTAINS)[held.id]}
-        fresh = [chapter.id for chapter in chapters if chapter.id not in known]
-        return _rewritten(held, text, fresh, EdgeKind.CONTAINS, state, chapters, view)
-
-    def _compact(self, held: Record | None, view: View) -> Sequence[Op]:
-        """The slot as a record, so that it can be shown."""
-        slot = view.slot(NAME)
-        if not slot.text or (held is not None and held.text == slot.text):
-            return ()
-        rests = [turn for name in slot.sources if (turn := view.get(name)) is not None]
-        if held is None:
-            return [_summary({NAME: COMPACT}, rests, slot.text, 2, view, contains=False)]
-        kind = EdgeKind.DERIVED_FROM
-        known = {edge.target for edge in view.links([held.id], kind)[held.id]}
-        gone = sorted(known.difference(_ids(rests)))
-        fresh = [turn.id for turn in rests if turn.id not in known]
-        return [
-            *_rewritten(held, slot.text, fresh, kind, {}, rests, view),
-            *(Unlink(source=held.id, kind=kind, target=name) for name in gone),
-        ]
-
-    def _text(self, records: Sequence[Record], view: View) -> str:
-        said = [record.spoken for record in records]
-        return view.models.summarize(said, tokens=self.params.tokens).text or said[0]
+        """The next block of turns, if it is full, and what it prunes; or the summary carried on."""
+        blocks = view.records(BLOCKS, limit=ALL)
+        state = _state(blocks[-1]) if blocks else dict(BEGUN)
+        turns = Filter(level=0, status=[Status.ACTIVE, Status.HIDDEN])
+        after = None if state["last"] is None else view.get(state["last"])
+        fresh = view.records(turns, after=after.id if after else None, limit=self.params.block)
+        if state["last"] is not None and after is None:
+            fresh = []  # the last turn of the block was forgotten: it is written anew first
+        if len(fresh) < self.params.block:
+            return rolled(view, NAME, tokens=self.params.tokens)
+        count = state["turns"] + len(fresh)
+        due = state["dropped"] + self.params.share * (count - int(state["dropped"]))
+        pruned = self._pruned(view, count, int(due) - int(state["dropped"]))
+        told = {"last": fresh[-1].id, "dropped": due, "turns": count}
+        return [self._block(fresh, told, view), *(Hide(id=turn.id) for turn in pruned)]
 
     @hookimpl
     def organize(self, record: Record, view: View) -> Sequence[Op]:
-        """Of which a turn was forgotten: a chapter is written anew, what rests on it made anew."""
-        if record.status is not Status.STALE or record.kind is not Kind.SUMMARY:
+        """A block of which a turn was forgotten, summed up from the others."""
+        if record.status is not Status.STALE or NAME not in record.payload:
             return ()
-        turns = members([record], view)[record.id]
-        if record.level != 1 or not turns:
-            return [Hide(id=record.id)]
+        edges = view.links([record.id], EdgeKind.CONTAINS)[record.id]
+        turns = [turn for edge in edges if (turn := view.get(edge.target)) is not None]
+        if not turns:
+            return ()
         text = self._text(turns, view)
-        state: State = {NAME: CHAPTER, "last": turns[-1].id, "dropped": 0}
-        return _rewritten(record, text, (), EdgeKind.CONTAINS, state, turns, view)
+        fresh = record.model_copy(update={"text": text})
+        return [Revise(id=record.id, text=text, keys=view.keys(fresh))]
 
+    def _block(self, turns: Sequence[Record], told: dict[str, Any], view: View) -> Add:
+        said = [turn.said_at or turn.stored_at for turn in turns]
+        record = Record(
+            id="", scope=view.scope, level=1, kind=Kind.SUMMARY, text=self._text(turns, view),
+            payload={NAME: told}, said_at=min(said), valid_from=max(said), stored_at=view.now,
+            trust=min(turn.trust for turn in turns),
+        )  # fmt: skip
+        names = tuple(turn.id for turn in turns)
+        return Add(record=record, keys=view.keys(record), sources=names, contains=True)
 
-@dataclass(frozen=True)
-class Told:
-    """What a step of forgetting comes to: ops, and how far it went."""
+    def _text(self, turns: Sequence[Record], view: View) -> str:
+        told = view.models.summarize([turn.spoken for turn in turns], tokens=self.params.tokens)
+        return told.text or turns[0].text
 
-    ops: tuple[Op, ...]
-    state: State
+    def _pruned(self, view: View, now: int, count: int) -> list[Record]:
+        """The turns of the lowest weight."""
+        if count <= 0:
+            return []
+        # Ages are told in turns; those that are hidden count, too.
+        oldest = view.records(
+            Filter(level=0, status=[Status.ACTIVE, Status.HIDDEN]), limit=self.params.oldest
+        )
+        used = [view.usage(turn.id).last_used for turn in oldest]
+        recent = view.records(Filter(level=0), limit=ALL)[-self.params.block :]
+        since = min((turn.stored_at for turn in recent), default=view.now)
+        lately = [when is not None and when >= since for when in used]
+        weights = self.weights(np.arange(now, now - len(oldest), -1), np.array(lately))
+        order = np.argsort(weights, kind="stable")
+        active = [oldest[n] for n in order if oldest[n].status is Status.ACTIVE]
+        return active[:count]
 
-
-@dataclass(frozen=True)
-class Forgetting:
-    """Weights of turns, and which are dropped."""
-
-    params: Params = Params()
-    name: str = "hema-forgetting"
-
-    def weight(self, age: int, retrieved: bool) -> float:
-        """By how many turns ago it was said, and whether it was retrieved of late."""
+    def weights(
+        self, ages: npt.NDArray[np.int64], lately: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float64]:
+        """Lambda exp(-gamma age) + beta delta, of turns of these ages."""
         p = self.params
-        return p.amount * math.exp(-p.rate * age) + p.bonus * retrieved
-
-    def step(self, chapters: Sequence[Record], turns: Sequence[Record], view: View) -> Told:
-        """The lowest of what is left, after so many turns, `turns` being the last of them.
-
-        Weights fall with age: so once there are enough that were not retrieved, from the oldest on,
-        nobody younger can be lower. `after` is the end of those at the beginning that are gone.
-        """
-        told = len(chapters) * self.params.block + len(turns)
-        gone = max((_whole(chapter.payload.get("dropped")) for chapter in chapters), default=0)
-        wanted = int(self.params.dropped * (told - gone))
-        after, skipped = self._begin(chapters, view)
-        cursor, number, plain = after, skipped, 0
-        found: list[tuple[float, int, str]] = []
-        while plain < wanted:
-            page = view.records(TURNS, after=cursor, limit=self.params.page)
-            for turn in page[: max(0, told - number)]:
-                number += 1
-                usage = view.usage(turn.id)
-                if usage.strength == 0:
-                    if not found:
-                        after, skipped = turn.id, number
-                    continue
-                late = usage.last_used is not None and usage.last_used >= turns[0].stored_at
-                found.append((self.weight(told - number, late), number, turn.id))
-                plain += not late
-                if plain == wanted:
-                    break
-            if not page or number >= told:
-                break
-            cursor = page[-1].id
-        lowest = sorted(found)[:wanted]
-        ops = tuple(SetState(id=name, strength=0.0) for _, _, name in lowest)
-        state: State = {"dropped": gone + len(lowest), "after": after, "skipped": skipped}
-        return Told(ops, state)
-
-    def _begin(self, chapters: Sequence[Record], view: View) -> tuple[str | None, int]:
-        """After which turn to begin, and its number."""
-        for chapter in reversed(chapters):
-            after = chapter.payload.get("after")
-            if isinstance(after, str) and view.get(after) is not None:
-                return after, _whole(chapter.payload.get("skipped"))
-        return None, 0
-
-    @hookimpl
-    def observe(self, event: Event, view: View) -> Sequence[Op]:
-        """What was dropped and is asked about is there again."""
-        if event.name != "feedback":
-            return ()
-        found = (record for name in event.record_ids if (record := view.get(name)))
-        gone = [turn for turn in found if turn.level == 0 and view.usage(turn.id).strength == 0]
-        return [SetState(id=turn.id, strength=1.0) for turn in gone]
+        made: npt.NDArray[np.float64] = p.decay * np.exp(-p.gamma * ages) + p.bonus * lately
+        return made
 
 
 @dataclass(frozen=True)
-class Prompting:
-    """The nearest turns, and what else a prompt holds."""
+class Search:
+    """Turns by cosine; the last two and the newest summary in every context."""
 
     params: Params = Params()
-    name: str = "hema-prompting"
+    name: str = "hema-search"
 
     @hookimpl
     def plan(self, query: Query, view: View) -> Plan:
-        """The nearest turns; for a context, the last ones before."""
-        asked = Plan(query=query, role=query.role, task=query.task)
-        if query.free and query.round == 0:
-            latest = {"order": 1.0, "vectors": 0.0, "words": 0.0}
-            return replace(asked, weights=latest, look=self.params.last, stop=False)
-        words = 0.01 if view.models.space else 1.0
-        return replace(asked, weights={"vectors": 1.0, "words": words, "order": 0.0001})
+        """Cosine alone; words where there are no vectors."""
+        weights = {"vectors": 1.0, "words": 0.0 if view.models.space else 1.0}
+        return Plan(query=query, weights=weights, role=query.role, task=query.task)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
-        """The nearest, what was dropped after them; for a context, the compact memory at last."""
-        if plan.query.levels != (0,):
-            return [by_support(hit, plan.query.text, view) for hit in hits]
-        if not plan.stop:
-            return [replace(hit, score=0.0, why={}) for hit in hits[: self.params.last]]
-        last = {hit.record.id for hit in plan.query.found}
-        kept: list[Hit] = []
-        gone: list[Hit] = []
-        for hit in hits:
-            why = {**hit.why, LAST: 0.0} if hit.record.id in last else hit.why
-            dropped = view.usage(hit.record.id).strength == 0
-            (gone if dropped else kept).append(replace(hit, why=why))
-        least = min((hit.score for hit in kept), default=1.0)
-        every = [*kept, *(replace(hit, score=hit.score * least) for hit in gone)]
-        return [*every, *self._compact(every, plan, view)]
-
-    def _compact(self, hits: Sequence[Hit], plan: Plan, view: View) -> list[Hit]:
-        """The compact memory, where a context is asked of all that was said."""
-        if not plan.query.free or plan.query.where is not None or not hits:
-            return []
-        score = hits[-1].score
-        return [
-            Hit(record, score, view.sources(record.id), {COMPACT: score})
-            for record in view.records(SUMMARIES, limit=1_000_000)
-            if record.payload.get(NAME) == COMPACT
+        """In a context, the last turns and the newest summary of summaries come before all."""
+        if not plan.query.free or plan.query.where is not None:
+            return hits
+        turns = view.records(Filter(level=0), limit=ALL)[-self.params.last :]
+        blocks = view.records(BLOCKS, limit=ALL)[-1:]
+        first = [
+            Hit(record, 1.0, view.sources(record.id), {"last": 1.0})
+            for record in (*turns, *blocks)
+            if record.trust >= plan.query.min_trust
         ]
+        ids = {hit.record.id for hit in first}
+        return [*first, *(replace(h, score=0.99 * h.score) for h in hits if h.record.id not in ids)]
 
     @hookimpl
     def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:
-        """The compact memory, the last turns, then the nearest, within what a prompt may hold."""
-        order = sorted(hits, key=lambda hit: (COMPACT not in hit.why, LAST not in hit.why))
-        return pack_flat(order, min(budget, self.params.prompt), arrival=view.place)
+        """The lowest cosine is left out first."""
+        return pack_flat(hits, budget, arrival=view.place)
 
 
-def _summary(
-    payload: State, sources: Sequence[Record], text: str, level: int,
-    view: View, *, contains: bool = True,
-) -> Add:  # fmt: skip
-    """A new summary of some records."""
-    record = Record(
-        id="", scope=view.scope, level=level, kind=Kind.SUMMARY, text=text, payload={**payload},
-        trust=min(source.trust for source in sources), said_at=_began(sources),
-        valid_from=max(map(since, sources)), stored_at=view.now,
-    )  # fmt: skip
-    return Add(record=record, keys=view.keys(record), sources=_ids(sources), contains=contains)
-
-
-def _rewritten(
-    held: Record, text: str, fresh: Sequence[str], kind: EdgeKind,
-    state: State, rests: Sequence[Record], view: View,
-) -> list[Op]:  # fmt: skip
-    """Another text for a summary, with what it rests on now."""
-    keys = view.keys(held.model_copy(update={"text": text}))
-    links = [Link(edge=Edge(source=held.id, kind=kind, target=name)) for name in fresh]
-    until = max(map(since, rests))
-    return [
-        *links,
-        Revise(id=held.id, text=text, keys=keys),
-        SetState(id=held.id, payload={**state}, valid_from=until),
-    ]
-
-
-def _end(chapters: Sequence[Record], view: View) -> str | None:
-    """The last turn of the last chapter that has one still."""
-    for chapter in reversed(chapters):
-        last = chapter.payload.get("last")
-        if isinstance(last, str) and view.get(last) is not None:
-            return last
-    return None
-
-
-def _began(records: Sequence[Record]) -> datetime | None:
-    return min((record.said_at for record in records if record.said_at), default=None)
-
-
-def _ids(records: Sequence[Record]) -> tuple[str, ...]:
-    return tuple(record.id for record in records)
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
+def _state(block: Record) -> dict[str, Any]:
+    held: Any = block.payload[NAME]
+    return dict(held)
 
 
 PRESET = Preset(
-    NAME,
-    1,
-    (
-        "words",
-        "vectors",
-        Summaries(),
-        Forgetting(),
-        Prompting(),
-        "channel-vectors",
-        "channel-words",
-        "channel-order",
-    ),
+    NAME, 1, ("words", "vectors", Compact(), Search(), "channel-vectors", "channel-words")
 )

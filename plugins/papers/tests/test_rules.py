@@ -27,7 +27,7 @@ from stepwell import (
     Turn,
 )
 from stepwell.testing import FakeClock, HashingEmbedder
-from stepwell_papers import a_mem, engram, lightmem, mem0, mem0_v3, memoryos
+from stepwell_papers import a_mem, engram, hema, lightmem, mem0, mem0_v3, memoryos
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -210,3 +210,26 @@ def test_mem0_v3_gives_what_is_said_again_a_second_source():
         assert [hit.record.id for hit in hits] == [known.id]
         assert set(hits[0].sources) == {"t0", "t1"}
         assert {r.text for r in scope.records(Filter(kind="entity"))} >= {"Ann", "Oslo"}
+
+
+# HEMA -------------------------------------------------------------------------------------------
+
+
+def test_hema_weighs_by_age_in_turns_and_by_whether_it_was_used_lately():
+    weights = hema.Compact().weights(np.array([0, 100, 100]), np.array([False, False, True]))
+    assert weights.tolist() == pytest.approx([1.0, math.exp(-0.2), math.exp(-0.2) + 0.5])
+
+
+def test_hema_hides_half_a_percent_of_the_oldest_unused_each_hundred_turns():
+    with opened(hema.PRESET) as memory:
+        scope = memory.scope("a")
+        scope.remember_many({"text": f"We spoke of boat {n}.", "id": f"t{n}"} for n in range(399))
+        scope.feedback(scope.recall("We spoke of boat 0.", k=1), 1.0)
+        scope.consolidate()
+        # .5 after 100, 1.5 after 200, and .005 of the 299 that are left more after 300: 2.995.
+        gone = scope.records(Filter(level=0, status=Status.HIDDEN))
+        assert [r.turn for r in gone] == ["t1", "t2"]  # the first was used
+        scope.remember("We spoke of boat 399.", id="t399")
+        scope.consolidate()
+        assert scope.count(Filter(level=0, status=Status.HIDDEN)) == 4
+        assert scope.count(Filter(kind="summary")) == 4
