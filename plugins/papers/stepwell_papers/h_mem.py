@@ -62,7 +62,8 @@ class Params:
     """`near`: how far from the usual cosine towards 1 something joins a domain, category, trace.
 
     Likeness by words alone is lower: `worded` times as far is enough there. `layer`: nodes of each
-    layer that a question goes on from. `step`: turns put in at once.
+    layer that a question goes on from. `looked`: turns that words rank.
+    `step`: turns put in at once.
     """
 
     near: tuple[float, float, float] = (0.05, 0.12, 0.2)
@@ -74,6 +75,7 @@ class Params:
     most: float = 2.0
     fading: float = 0.01
     share: float = 0.1
+    looked: int = 128
     tokens: int = 48
     step: int = 128
 
@@ -169,9 +171,9 @@ class Routing:
     name: str = "h-mem-routing"
 
     @hookimpl
-    def plan(self, query: Query) -> Plan:
-        """Plain ranking, for what the way down does not reach."""
-        return plainly(query)
+    def plan(self, query: Query, view: View) -> Plan:
+        """Plain ranking, for what the way down does not reach; by words also for what it does."""
+        return plainly(query, look=0 if view.models.space else self.params.looked)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
@@ -186,6 +188,9 @@ class Routing:
             edges = view.links(list(best)[: p.layer], EdgeKind.CONTAINS)
             within = [edge.target for some in edges.values() for edge in some[-p.children :]]
             best = _nearest(within, question, view)
+        if view.models.space is None:
+            # Words of a turn say more of it by their ranking than by how many are the same.
+            best = {hit.record.id: hit.score for hit in hits if hit.record.id in best}
         best = dict(list(best.items())[:wanted])
         turns = view.records(Filter(id=list(best)), limit=wanted) if best else []
         weights = Weights(p)
