@@ -229,6 +229,20 @@ def test_a_model_that_talks_rubbish_costs_nothing_that_was_said(
         assert alice.context("What did Alice buy?", budget=300).tokens > 0
 
 
+@pytest.mark.parametrize("words_alone", [False, True], ids=["vectors", "words"])
+def test_as_many_turns_are_found_as_asked_for_if_there_are_so_many(
+    preset: Preset, words_alone: bool
+) -> None:
+    embedder = None if words_alone else HashingEmbedder()
+    with opened(preset, embedder=embedder) as memory:
+        alice = memory.scope("alice")
+        alice.remember_many(conversation(40))
+        for _ in range(2):
+            for question in ("What did Alice buy?", "zebra", "?"):
+                assert len(found(alice, question, k=20)) == 20
+            assert alice.consolidate().ok
+
+
 def test_no_two_presets_rank_alike() -> None:
     rankings = {}
     for preset in (*stepwell_papers.PRESETS, "flat"):

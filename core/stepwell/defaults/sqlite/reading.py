@@ -188,7 +188,7 @@ class Reader(ScopeReader):
         """Edges out of and into a record."""
         rows = self._db.execute(
             "SELECT source, kind, target, weight, body FROM edges WHERE scope = ? AND source = ? "
-            "UNION SELECT source, kind, target, weight, body FROM edges "
+            "UNION SELECT source, kind, target, weight, body FROM edges INDEXED BY edges_by_target "
             "WHERE scope = ? AND target = ? ORDER BY 1, 2, 3",
             (scope.number, ref, scope.number, ref),
         ).fetchall()
