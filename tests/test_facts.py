@@ -139,12 +139,3 @@ def test_ten_thousand_times_the_same_is_one_thing_that_holds():
         assert scope.consolidate().ok
         assert facts(scope, Status.SUPERSEDED) == []
         assert {*facts(scope, Status.ACTIVE)} == {"Lisbon"}
-
-
-def test_a_model_has_no_part_in_it(tmp_path):
-    with opened(tmp_path / "m.db") as memory:
-        scope = memory.scope("ana")
-        tell(scope)
-        assert scope.consolidate().notes == ()
-    with Memory.open(tmp_path / "m.db", embedder=None, preset="flat") as memory:
-        assert facts(memory.scope("ana"), Status.ACTIVE) == ["Oslo"]

@@ -622,7 +622,7 @@ def test_what_is_no_embedder_changes_nothing(embedder, error):
 class Facts:
     """Derives a record from each trace, which rests on its first turn."""
 
-    name = "facts"
+    name = "telling"
 
     @hookimpl
     def extract(self, trace, view):

@@ -46,9 +46,9 @@ _KEYLESS = (
 )
 _EDGE = "SELECT source, kind, target, weight, body FROM edges "
 _OUT_OF = _EDGE + "WHERE scope = ? AND source = ? AND kind = ? ORDER BY target"
-# Left to itself SQLite reads all edges of the scope here.
-_INTO = _EDGE + (
-    "INDEXED BY edges_by_target WHERE scope = ? AND target = ? AND kind = ? ORDER BY source"
+# Left to itself SQLite reads all edges of the scope, since they lie in the order of their sources.
+_INTO = (
+    _EDGE + "INDEXED BY edges_by_target WHERE scope = ? AND target = ? AND kind = ? ORDER BY source"
 )
 _CHILDREN = (
     "SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ? "
