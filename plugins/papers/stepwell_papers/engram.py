@@ -65,7 +65,7 @@ class Search:
     def plan(self, query: Query, view: View) -> Plan:
         """Typed records beside turns."""
         weights = {"vectors": 1.0, "words": 0.0 if view.models.space else 1.0}
-        return beside(query, [Kind.FACT], weights, NAME, look=4 * self.params.store)
+        return beside(query, [Kind.FACT], weights, NAME, look=2 * self.params.top)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
