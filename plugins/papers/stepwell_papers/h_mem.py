@@ -48,7 +48,7 @@ from stepwell import (
     hookimpl,
 )  # fmt: skip
 from stepwell.mechanisms import nesting, placing
-from stepwell.mechanisms.grounding import by_support, cosines, grounded, plainly, vectors_of
+from stepwell.mechanisms.grounding import asked, by_support, cosines, grounded, plainly, vectors_of
 
 NAME = "h-mem"
 #: Turns that tell what cosine is usual.
@@ -222,7 +222,7 @@ def _nearest(names: Sequence[str], question: str, view: View) -> dict[str, float
     if near is None:
         records = view.records(Filter(id=names), limit=len(names)) if names else []
         names = [record.id for record in records]
-        near = vectors_of(records, view) @ nesting.asked(question, view)
+        near = vectors_of(records, view) @ asked(question, view)
     order = np.argsort(-near, kind="stable")
     return {names[at]: float(near[at]) for at in order}
 
