@@ -124,10 +124,11 @@ class Buffers:
     def maintain(self, view: View) -> Sequence[Add | Link | SetState | Supersede]:
         """Facts of what waits, a batch of topic segments at a time, each with its turn."""
         waiting = Filter(kind=Kind.TRACE) & ~Filter(payload={NAME: [READ, "settled"]})
-        traces, turns = some(view.records(waiting, limit=self.params.step), self.params.turns, view)
+        every = view.records(waiting, limit=self.params.step)
+        traces, turns = some(every, self.params.turns, view)
         tokens = [sum(sizes([turn.spoken for turn in turns[trace.id]])) for trace in traces]
         ends = batches(tokens, self.params.stm_tokens)
-        if not self.params.force and len(traces) < self.params.step:
+        if not self.params.force and len(traces) == len(every) < self.params.step:
             ends = ends[:-1]
         ops: Ops = []
         for last, end in pairwise([-1, *ends]):
@@ -224,7 +225,8 @@ def some(
 ) -> tuple[list[Record], dict[str, list[Record]]]:
     """The first of some traces, until they have so many turns together, and these turns."""
     turns = members(traces, view)
-    held, taken = 0, []
+    held = 0
+    taken: list[Record] = []
     for trace in traces:
         held += len(turns[trace.id])
         if taken and held > most:
