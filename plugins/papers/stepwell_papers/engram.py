@@ -65,7 +65,7 @@ class Search:
     def plan(self, query: Query, view: View) -> Plan:
         """Turns, then typed records."""
         weights = {"vectors": 1.0, "words": 0.0 if view.models.space else 1.0}
-        return by_way_of(query, [Kind.FACT], weights, look=4 * self.params.store)
+        return by_way_of(query, [Kind.FACT], weights, look=2 * self.params.top)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:

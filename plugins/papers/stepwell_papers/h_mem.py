@@ -19,7 +19,8 @@ nearest one is taken.
 
 Left out as decoration: position indices in the vectors, which are pointers and are kept as edges,
 and the profile of emotions. The hard way down misses what lies in a domain that is not among the
-best: what it does not reach follows by plain ranking.
+best: what it does not reach follows by plain ranking. Without vectors the way down goes by the
+words of labels and gists, and plain ranking orders the episodes at its end.
 """
 
 from __future__ import annotations

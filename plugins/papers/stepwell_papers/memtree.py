@@ -15,7 +15,8 @@ of a path are written once for all that came: the tree, which depends on vectors
 
 A node that is found leads to its turns, by both its cosine and theirs; turns that nothing leads to
 follow by plain ranking. Of the nodes those above the nearest turns are looked at: another one could
-only be found by what none of its turns says.
+only be found by what none of its turns says. Without vectors turns are as near as plain ranking
+says, and a node is as near as its turns are on average.
 """
 
 from __future__ import annotations
