@@ -100,7 +100,7 @@ class Params:
     least: float = 0.1
     least_fact: float = 0.01
     step: int = 128
-    compared: int = 1000
+    compared: int = 500
     promoted: int = 16
 
 
