@@ -194,13 +194,19 @@ class Search:
 
 
 def _note(turn: Record, view: View) -> Add:
-    """What was said, its context, and its key words and tags: all of it is what is searched."""
+    """What was said, its context, and its key words and tags: all of it is what is searched.
+
+    Labels that the turn has itself are not said twice: its vector would be drawn towards them.
+    """
     told = view.models.annotate(turn.spoken)
+    labels = {label.casefold(): label for label in reversed((*told.keywords, *told.tags))}
+    own = turn.spoken.casefold()
+    said = [label for key, label in reversed(labels.items()) if key not in own]
     context = "" if told.context in turn.spoken else told.context
-    labels = ", ".join(dict.fromkeys([*told.keywords, *told.tags]))
     record = Record(
-        id="", scope=view.scope, level=1, kind=Kind.FACT, payload={MARK: "new"},
-        text="\n".join(line for line in (turn.spoken, context, labels) if line),
+        id="", scope=view.scope, level=1, kind=Kind.FACT,
+        payload={MARK: "new", "keywords": list(told.keywords), "tags": list(told.tags)},
+        text="\n".join(line for line in (turn.spoken, context, ", ".join(said)) if line),
         actor=turn.actor, role=turn.role, origin=turn.origin, trust=turn.trust, task=turn.task,
         session=turn.session, said_at=turn.said_at, stored_at=view.now,
     )  # fmt: skip

@@ -69,7 +69,7 @@ Row = npt.NDArray[np.float32]
 class Params:
     """The paper's constants. `force` extracts what waits in the short-term buffer at the end, too.
 
-    `step` is how many topic segments are worked on at once.
+    `step` is how many topic segments, of how many `turns` together, are worked on at once.
     """
 
     sensory_tokens: int = 512
@@ -84,6 +84,7 @@ class Params:
     top: int = 60
     force: bool = True
     step: int = 64
+    turns: int = 320
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,11 @@ class Buffers:
     def maintain(self, view: View) -> Sequence[Add | Link | SetState | Supersede]:
         """Facts of what waits, a batch of topic segments at a time, each with its turn."""
         waiting = Filter(kind=Kind.TRACE) & ~Filter(payload={NAME: [READ, "settled"]})
-        traces = view.records(waiting, limit=self.params.step)
-        turns = members(traces, view)
+        every = view.records(waiting, limit=self.params.step)
+        traces, turns = some(every, self.params.turns, view)
         tokens = [sum(sizes([turn.spoken for turn in turns[trace.id]])) for trace in traces]
         ends = batches(tokens, self.params.stm_tokens)
-        if not self.params.force and len(traces) < self.params.step:
+        if not self.params.force and len(traces) == len(every) < self.params.step:
             ends = ends[:-1]
         ops: Ops = []
         for last, end in pairwise([-1, *ends]):
@@ -150,10 +151,10 @@ class Sleep:
     def maintain(self, view: View) -> Sequence[Add | Link | SetState | Supersede]:
         """The update queue of the facts of some topic segments."""
         where = Filter(kind=Kind.TRACE, payload={NAME: READ})
-        traces = view.records(where, limit=self.params.step)
+        traces, inside = some(view.records(where, limit=self.params.step), self.params.turns, view)
         if not traces:
             return ()
-        turns = [turn.id for within in members(traces, view).values() for turn in within]
+        turns = [turn.id for within in inside.values() for turn in within]
         into = view.links(turns, EdgeKind.DERIVED_FROM, into=True)
         fresh = {edge.source for edges in into.values() for edge in edges}
         facts = sorted(view.records(Filter(kind=Kind.FACT), limit=1_000_000), key=_when)
@@ -217,6 +218,21 @@ class Search:
                 found[edge.source] = replace(newer, score=older.score)
                 found[edge.target] = replace(older, score=newer.score)
         return list(found.values())
+
+
+def some(
+    traces: Sequence[Record], most: int, view: View
+) -> tuple[list[Record], dict[str, list[Record]]]:
+    """The first of some traces, until they have so many turns together, and these turns."""
+    turns = members(traces, view)
+    held = 0
+    taken: list[Record] = []
+    for trace in traces:
+        held += len(turns[trace.id])
+        if taken and held > most:
+            break
+        taken.append(trace)
+    return taken, turns
 
 
 def _when(fact: Record) -> datetime:

@@ -78,7 +78,10 @@ BLANK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Params:
-    """The constants of the published package; `step` is how many pages are placed at once."""
+    """The constants of the published package; `step` is how many pages are placed at once.
+
+    A question is compared with at most so many of the latest pages.
+    """
 
     stm_pages: int = 10
     mtm_segments: int = 2000
@@ -96,7 +99,8 @@ class Params:
     top_facts: int = 20
     least: float = 0.1
     least_fact: float = 0.01
-    step: int = 256
+    step: int = 128
+    compared: int = 500
     promoted: int = 16
 
 
@@ -295,6 +299,7 @@ class Search:
         """The turns of the best pages in the best segments, and of those still in the ring."""
         edges = view.links(self._segments(question, asked, view), EdgeKind.CONTAINS)
         names = [edge.target for within in edges.values() for edge in within]
+        names = sorted(names)[-self.params.compared :]  # ids are in order of arrival
         names += [page.id for page in view.records(WAITING, limit=2 * self.params.stm_pages)]
         near = grounding.vectors_by_id(names, view) @ asked
         top = scoring.top(np.where(near >= self.params.least, near, 0), self.params.top_pages)

@@ -1,5 +1,6 @@
 """A-MEM's own rule, against examples worked out by hand."""
 
+import json
 import math
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from stepwell import Edge, EdgeKind, Filter
+from stepwell.testing import ScriptedModel
 from stepwell_papers import a_mem
 
 
@@ -36,14 +38,16 @@ def test_a_note_holds_what_was_said_and_what_it_is_about_and_links_name_notes(
     made.say("A violin lesson costs forty 12", actor="Ann", session="s1")
     first, second, third = made.scope.records(Filter(kind="fact"))
     assert first.text.startswith("The violin is out of tune 10")
-    assert "violin" in first.text.splitlines()[-1]
+    assert "violin" in first.payload["keywords"]
     links = related.of(made)
     named = {edge.target for edges in links.values() for edge in edges}
     assert named <= {first.id, second.id, third.id}
     assert not links[first.id]  # links lead to what was there before
 
 
-def test_a_linked_note_is_found_although_the_question_is_far_from_it(bench: Any) -> None:
-    edges = {"a": [Edge(source="a", kind=EdgeKind.RELATED, target="far")]}
-    chosen = a_mem.Search().expanded({"a": 0.9, "b": 0.5}, edges, k=1)
-    assert chosen == {"a": 0.9, "far": pytest.approx(0.81)}
+def test_labels_that_only_a_model_sees_are_searched_too(bench: Any) -> None:
+    told = {"keywords": ["violin"], "tags": ["music"], "context": "", "category": "", "domain": ""}
+    made = bench(a_mem.PRESET, language_model=ScriptedModel(then=json.dumps(told)))
+    made.say("The violin is out of tune", actor="Ann", session="s1")
+    (note,) = made.scope.records(Filter(kind="fact"))
+    assert note.text == "The violin is out of tune\nmusic"

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from stepwell import Filter
+from stepwell import Filter, Status
+from stepwell.testing import ScriptedModel
 from stepwell_papers import lightmem
+
+SAID = ("I keep my boat in Bergen 10.", "My boat stands in a shed near Bergen 12.")
 
 
 def cosines(*degrees: float) -> Any:
@@ -53,6 +56,22 @@ def test_without_a_model_an_update_is_only_flagged_and_the_newer_one_comes_first
     assert links[facts[1].id][0].label == lightmem.UPDATE
     # The question is nearer to the older one, which the newer one may have updated.
     assert [hit.sources[0] for hit in made.scope.recall("boat 9", k=3)] == ["t1", "t0", "t2"]
+
+
+def test_a_model_decides_and_what_it_takes_out_of_force_stays(bench: Any) -> None:
+    def answer(prompt: str, schema: Any) -> Any:
+        if "relations" in schema["properties"]:
+            return {"relations": [{"number": 1, "relation": "contradicts"}]}
+        if "facts" in schema["properties"]:
+            return {"facts": [{"text": text, "source": 1} for text in SAID if text in prompt][-1:]}
+        return {}
+
+    made = bench(lightmem.PRESET, language_model=ScriptedModel(then=answer))
+    for n, text in enumerate(SAID):
+        made.say(text, actor="Ann", session=f"s{n}")
+    (kept,) = made.scope.records(Filter(kind="fact"))
+    (gone,) = made.scope.records(Filter(kind="fact", status=Status.SUPERSEDED))
+    assert (kept.text, gone.text) == (SAID[1], SAID[0])
 
 
 def test_what_is_said_again_word_for_word_is_no_update(bench: Any, related: Any) -> None:

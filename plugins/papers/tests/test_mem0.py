@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stepwell import Filter, Kind, Record, Relation, Status
+from stepwell.testing import ScriptedModel
 from stepwell_papers import mem0
 
+SAID = ("I keep my boat in Bergen 10.", "My boat stands in a shed near Bergen 12.")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -46,6 +48,22 @@ def test_another_value_supersedes_and_forgetting_it_brings_the_older_one_back(be
     assert made.scope.forget("t1").complete
     made.scope.consolidate()
     assert held(made) == ["I live in Bergen 10."]
+
+
+def test_a_model_judges_what_rules_would_leave(bench: Any) -> None:
+    def answer(prompt: str, schema: Any) -> Any:
+        asked = set(schema["properties"])
+        if "relations" in asked:
+            return {"relations": [{"number": 1, "relation": "contradicts"}]}
+        if "facts" in asked:
+            return {"facts": [{"text": text, "source": 1} for text in SAID if text in prompt][-1:]}
+        return {}
+
+    made = bench(mem0.PRESET, language_model=ScriptedModel(then=answer))
+    for n, text in enumerate(SAID):
+        made.say(text, actor="Ann", session=f"s{n}")
+    assert held(made) == [SAID[1]]
+    assert held(made, status=Status.SUPERSEDED) == [SAID[0]]
 
 
 def test_somebody_else_replaces_nothing(bench: Any) -> None:
