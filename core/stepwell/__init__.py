@@ -30,7 +30,7 @@ from stepwell.contracts import (
     Store,
     View,
 )  # fmt: skip
-from stepwell.defaults import Ranker
+from stepwell.defaults import Bounds, Ranker
 from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
 from stepwell.memory import Memory, Scope
@@ -81,7 +81,7 @@ from stepwell.ops import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "Add", "Annotation", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Candidates",
+    "Add", "Annotation", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Bounds", "Candidates",
     "Clock", "Context", "Document", "Edge", "EdgeKind", "Embedder", "ErasureReceipt", "Event",
     "Explanation", "Fact", "Filter", "Hide", "Hit", "Index", "IndexSpec", "Key", "Kind",
     "LanguageModel", "LeftOut", "Level", "Link", "Memory", "Merge", "Node", "Op", "Origin",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepwell.defaults.bounds import Bounds
 from stepwell.defaults.policies import POLICIES, WORDS_SPACE, Fallback
 from stepwell.defaults.presets import DEFAULT_PRESET, Indexes, Presets, Sqlite
 from stepwell.defaults.ranking import Ranker
@@ -17,4 +18,4 @@ BUILTINS: tuple[tuple[str, object], ...] = (
 )
 FALLBACK = Fallback()
 
-__all__ = ["BUILTINS", "DEFAULT_PRESET", "FALLBACK", "WORDS_SPACE", "Ranker"]
+__all__ = ["BUILTINS", "DEFAULT_PRESET", "FALLBACK", "WORDS_SPACE", "Bounds", "Ranker"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
 from stepwell.defaults.facts import Current, Facts
+from stepwell.defaults.grouping import Together
 from stepwell.defaults.levels import Levels
 from stepwell.defaults.overview import Overview
 from stepwell.defaults.ranking import WEIGHTS, Ranker
@@ -206,6 +207,7 @@ POLICIES: tuple[Named, ...] = (
     Levels(),
     Facts(),
     Ranker(),
+    Together(),
     Current(),
     Overview(),
     *(Channel(name) for name in CHANNELS),

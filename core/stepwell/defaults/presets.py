@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from stepwell.contracts import Index, IndexSpec
 from stepwell.defaults.facts import Current, Facts
+from stepwell.defaults.grouping import Together
 from stepwell.defaults.levels import Levels
 from stepwell.defaults.overview import Overview
 from stepwell.defaults.policies import (
@@ -76,6 +77,7 @@ class Presets:
                     Levels(),
                     Facts(),
                     Ranker(),
+                    Together(),
                     Current(),
                     Overview(),
                     *map(Channel, CHANNELS[:-1]),

@@ -42,8 +42,8 @@ REMARK: Mapping[str, float] = {
 SPREAD = 0.1
 #: How much less counts, where a question is about somebody, a turn of theirs that only asks others.
 ASKS = 0.06
-#: How many hits beyond those that are wanted are looked at for such turns.
-LOOK = 10
+#: How many hits beyond those that are wanted are looked at: what is lifted comes from below.
+LOOK = 20
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Ranker:
             task=query.task,
             stop=not asked.names,
             spread=SPREAD if asked.many else 0.0,
-            look=query.k + LOOK if asked.names else query.k,
+            look=_look(query),
             instead=INSTEAD,
         )
 
@@ -137,8 +137,13 @@ class Ranker:
             query=query,
             weights=self.weights,
             queries=(heavier,),
-            look=query.k + LOOK,
+            look=_look(query),
             instead=INSTEAD,
             role=query.role,
             task=query.task,
         )
+
+
+def _look(query: Query) -> int:
+    """A context is offered far more hits than it shows, and needs no others."""
+    return query.k if query.budget is not None else query.k + LOOK

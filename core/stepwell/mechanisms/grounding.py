@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from stepwell.contracts import FloatArray, Plan, Query, View
 from stepwell.filters import Filter
 from stepwell.mechanisms.segmenting import bags
-from stepwell.models import EdgeKind, Hit, Kind, Record
+from stepwell.models import EdgeKind, Hit, Kind, Record, Status
 
 #: Scores from here on are of turns that something derived supports, scores below of all others.
 SUPPORTED = 0.5
@@ -43,26 +45,31 @@ def narrowed(
     return replace(query, levels=levels, where=where)
 
 
-def beside(
-    query: Query, kinds: Sequence[Kind], weights: Mapping[str, float], mark: str, look: int = 0
-) -> Plan:
-    """A plan of one round for turns and, beside them, derived records of some kinds.
-
-    `mark` in the plan's weights says that it is this plan: one that names levels itself is plain.
-    Refining policies see `look` of either at least.
-    """
-    plan = Plan(query=query, weights=weights, role=query.role, task=query.task)
-    if query.levels != (0,):
-        return plan
-    asked = narrowed(query, kinds, (0, 1, 2))
-    marked = {**weights, mark: 0.0}
-    return replace(plan, query=asked, weights=marked, look=max(look, query.k))
-
-
 def plainly(query: Query, look: int = 0) -> Plan:
     """A plan of plain ranking; refining policies see `look` turns at least."""
     look = max(look, query.k)
     return Plan(query=query, weights=PLAIN, role=query.role, task=query.task, look=look)
+
+
+def by_way_of(
+    query: Query, kinds: Sequence[Kind], weights: Mapping[str, float], look: int = 0
+) -> Plan:
+    """Two rounds: the turns by plain ranking, then derived records of some kinds by the weights.
+
+    Refining policies see `look` of these at least, and what `led` says of the plan. A question that
+    names levels itself is asked once, of these.
+    """
+    plan = Plan(query=query, weights=weights, role=query.role, task=query.task)
+    if query.levels != (0,):
+        return plan
+    if query.round == 0:
+        return replace(plainly(query), stop=False)
+    return replace(plan, query=narrowed(query, kinds, (1,)), look=max(look, query.k))
+
+
+def led(plan: Plan) -> bool:
+    """Whether a plan is of the second round: of what leads to turns."""
+    return plan.query.round > 0
 
 
 def members(groups: Sequence[Record], view: View) -> dict[str, list[Record]]:
@@ -90,6 +97,24 @@ def vectors_of(records: Sequence[Record], view: View) -> FloatArray:
     if view.models.space is None:
         return bags([record.spoken for record in records])
     return view.vectors([record.id for record in records])
+
+
+def vectors_by_id(record_ids: Sequence[str], view: View) -> FloatArray:
+    """The same of records whose ids are known; zeros for one that is not there."""
+    if view.models.space is not None:
+        return view.vectors(record_ids)
+    said: dict[str, str] = {}
+    for start in range(0, len(record_ids), _PAGE):
+        page = list(record_ids[start : start + _PAGE])
+        said |= {record.id: record.spoken for record in view.records(Filter(id=page), limit=_PAGE)}
+    return bags([said.get(name, "") for name in record_ids])
+
+
+def asked(question: str, view: View) -> FloatArray:
+    """The vector of a question; without an embedder, of its words."""
+    if view.models.space is None:
+        return np.asarray(bags([question])[0], np.float32)
+    return view.models.embed(question, query=True)
 
 
 def cosines(question: str, record_ids: Sequence[str], view: View) -> FloatArray | None:
@@ -146,13 +171,14 @@ def _let_through(
     """The turns that have support and may be shown, in the order of support."""
     found = {hit.record.turn: hit.record for hit in turns.values()}
     found |= {hit.record.id: hit.record for hit in turns.values()}
-    left = [name for name in support if name not in found]
-    if left:
-        where = Filter(id=left) & Filter(level=0)
-        where = where if plan.query.where is None else where & plan.query.where
-        for record in view.records(where, limit=len(left)):
-            if record.trust >= plan.query.min_trust and view.get(record.id) is not None:
-                found |= {record.turn: record, record.id: record}
+    left = [view.get(name) for name in support if name not in found]
+    named = {record.id: record for record in left if record is not None and record.level == 0}
+    if named and plan.query.where is not None:
+        where = Filter(id=list(named)) & plan.query.where
+        named = {record.id: record for record in view.records(where, limit=len(named))}
+    for record in named.values():
+        if record.status is Status.ACTIVE and record.trust >= plan.query.min_trust:
+            found |= {record.turn: record, record.id: record}
     return list({found[name].id: found[name] for name in support if name in found}.values())
 
 

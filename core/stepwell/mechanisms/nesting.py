@@ -20,7 +20,6 @@ from stepwell.filters import Filter
 from stepwell.mechanisms import grouping
 from stepwell.mechanisms.grounding import vectors_of
 from stepwell.mechanisms.labelling import labels
-from stepwell.mechanisms.segmenting import bags
 from stepwell.models import EdgeKind, Kind, Record, aware
 from stepwell.ops import Add, Hide, Op, Revise, SetState, Unlink
 
@@ -302,13 +301,6 @@ def turns_below(view: View, names: Sequence[str]) -> list[Record]:
         names = [edge.target for within in edges.values() for edge in within]
         found |= dict.fromkeys(names)
     return [record for record in _records(view, list(found)) if record.level == 0]
-
-
-def asked(question: str, view: View) -> FloatArray:
-    """The vector of a question; without an embedder, of its words."""
-    if view.models.space is None:
-        return np.asarray(bags([question])[0], np.float32)
-    return view.models.embed(question, query=True)
 
 
 def since(record: Record) -> datetime:

@@ -196,7 +196,7 @@ class Recaller:
     def _top(self, run: _Run, fused: Fused, k: int, spread: float = 0.0) -> list[Hit]:
         chosen, lowered = spread_places(fused, k, spread)
         places, scores = chosen.tolist(), lowered.tolist()
-        why = [fused.why(p) for p in places]
+        why = fused.why(places)
         for told, place, score in zip(why, places, scores, strict=True):
             if spread > 0 and score < fused.scores[place]:
                 told["beside"] = score - float(fused.scores[place])
@@ -307,7 +307,7 @@ class Recaller:
             side = fused[0]
             order = top_places(side, len(side.side), least=-1.0)
             where = np.flatnonzero(order == place)
-            why = side.why(place)
+            (why,) = side.why([place])
             score = float(side.scores[place])
             if not len(where):
                 return Explanation(

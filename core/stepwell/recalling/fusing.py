@@ -26,14 +26,19 @@ class Fused:
     parts: tuple[Candidates, ...]
     allowed: BoolArray | None
 
-    def why(self, place: int) -> dict[str, float]:
-        """What each channel gave to a place's score."""
-        shares: dict[str, float] = {}
+    def why(self, places: Sequence[int]) -> list[dict[str, float]]:
+        """What each channel gave to the score of each of some places."""
+        made: list[dict[str, float]] = [{} for _ in places]
+        wanted = np.asarray(places, np.int64)
         for part in self.parts:
-            at = _at(part, place)
-            if at is not None and part.scores[at] != 0:
-                shares[part.channel] = shares.get(part.channel, 0.0) + float(part.scores[at])
-        return shares
+            if not len(part.places):
+                continue
+            at = np.minimum(np.searchsorted(part.places, wanted), len(part.places) - 1)
+            given = np.where(part.places[at] == wanted, part.scores[at], np.float32(0))
+            for row, share in enumerate(given.tolist()):
+                if share != 0:
+                    made[row][part.channel] = made[row].get(part.channel, 0.0) + share
+        return made
 
     def span(self, place: int) -> tuple[int, int] | None:
         """The characters that the strongest channel found; None for the whole text."""

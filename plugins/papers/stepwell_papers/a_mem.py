@@ -1,4 +1,4 @@
-"""A-MEM (arXiv 2502.12110): notes that are annotated and linked with what is like them.
+"""A-MEM (arXiv 2502.12110, 2025): notes that are annotated and linked with what is like them.
 
 Faithful: each turn becomes a note of its words with key words, tags and a sentence of context, and
 is indexed by all of them (section 3.1); a new note is linked with those of its five nearest that
@@ -8,7 +8,8 @@ is linked with, as many again as were found (3.4).
 Mended: what is indexed is always what stands in the note (the original searches by tags and context
 alone until it rebuilds its index). Links name notes by their ids (in the published library they are
 ranks, and lead nowhere). k is the same for all kinds of questions: the paper chooses one for each,
-on the questions that it is tested with. Turns that no note leads to follow after the others.
+on the questions that it is tested with. Turns that no note leads to follow by plain
+ranking.
 
 Left out: evolution (3.3), which writes the tags of one note into others. What one turn said would
 outlive its being forgotten in the notes of others, and runs by others find no gain in it. So are
@@ -18,10 +19,10 @@ importance and counts of retrieval, which nothing reads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from stepwell import (
     Add,
@@ -41,29 +42,39 @@ from stepwell import (
     View,
     hookimpl,
 )
-from stepwell.mechanisms import placing
+from stepwell.mechanisms import drawing, placing, scoring
 from stepwell.mechanisms.buffering import batches
-from stepwell.mechanisms.grounding import beside, by_support, cosines, grounded, members, vectors_of
+from stepwell.mechanisms.grounding import (
+    by_support,
+    by_way_of,
+    grounded,
+    led,
+    members,
+    vectors_of,
+)
 
 #: In payloads, whose names have no hyphen.
 MARK = "a_mem"
 NAME = "a-mem"
 NOTES = Filter(kind=Kind.FACT)
 ALL = 1_000_000
+FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Params:
     """The paper's constants; `near` is how far towards 1, from the usual cosine, of one that links.
 
-    `turns` are annotated at once, `step` notes linked.
+    `turns` are put into one trace, of which `step` are annotated, or one if there is a language
+    model; `linked` notes are linked at once.
     """
 
     similar: int = 5
     top: int = 10
     near: float = 0.4
     turns: int = 16
-    step: int = 128
+    step: int = 16
+    linked: int = 128
 
 
 @dataclass(frozen=True)
@@ -79,27 +90,43 @@ class Notes:
         return batches([1] * len(buffer), self.params.turns)[:-1]
 
     @hookimpl
-    def extract(self, trace: Record, view: View) -> Sequence[Add]:
+    def extract(self, trace: Record) -> Sequence[Op]:
+        """A trace that has grown is read again."""
+        return drawing.again(trace, MARK)
+
+    @hookimpl
+    def maintain(self, view: View) -> Sequence[Op]:
         """A note for each turn that has none."""
-        turns = members([trace], view)[trace.id]
+        step = self.params.step if view.models.language_model is None else 1
+        traces = drawing.waiting(view, MARK, step)
+        turns = [turn for within in members(traces, view).values() for turn in within]
         known = view.links([turn.id for turn in turns], EdgeKind.DERIVED_FROM, into=True)
-        return [_note(turn, view) for turn in turns if not known.get(turn.id)]
+        notes = [_note(turn, view) for turn in turns if not known.get(turn.id)]
+        return [*notes, *drawing.read(traces, MARK)]
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links between notes."""
+
+    params: Params = Params()
+    name: str = "a-mem-links"
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
         """Links of notes that are new with those before them."""
         waiting = NOTES & Filter(payload={MARK: "new"})
-        fresh = view.records(waiting, limit=self.params.step)
+        fresh = view.records(waiting, limit=self.params.linked)
         if not fresh:
             return ()
         every = view.records(NOTES, limit=ALL)
         vectors = vectors_of(every, view)
         least = placing.threshold(placing.usual(vectors[:48]), self.params.near)
         place = {note.id: n for n, note in enumerate(every)}
+        places = [place[note.id] for note in fresh]
         ops: list[Op] = []
-        for note in fresh:
-            n = place[note.id]
-            others = [every[at] for at in self.linked(vectors[: n + 1], least)]
+        for at, scores in zip(places, vectors[places] @ vectors.T, strict=True):
+            note, others = every[at], [every[n] for n in self.linked(scores[:at], least)]
             if view.models.language_model is not None and others:
                 judged = view.models.relate(note.text, [other.text for other in others])
                 pairs = zip(others, judged, strict=True)
@@ -109,11 +136,9 @@ class Notes:
             ops.append(SetState(id=note.id, payload={MARK: "linked"}))
         return ops
 
-    def linked(self, vectors: Any, least: float) -> list[int]:
-        """Of the notes before the last one, its nearest that are near enough: their places."""
-        scores = vectors[:-1] @ vectors[-1]
-        order = np.argsort(-scores, kind="stable")[: self.params.similar]
-        return [int(at) for at in order if scores[at] >= least]
+    def linked(self, scores: FloatArray, least: float) -> list[int]:
+        """Of the notes before one its nearest that are near enough, by their cosines."""
+        return [n for n in scoring.top(scores, self.params.similar).tolist() if scores[n] >= least]
 
 
 @dataclass(frozen=True)
@@ -125,22 +150,20 @@ class Search:
 
     @hookimpl
     def plan(self, query: Query, view: View) -> Plan:
-        """Notes beside turns."""
-        weights = {"vectors": 1.0, "words": 0.0 if view.models.space else 1.0}
-        return beside(query, [Kind.FACT], weights, NAME, look=4 * max(query.k, self.params.top))
+        """Turns by what was asked, then notes by its key words."""
+        near = {"vectors": 1.0, "words": 0.0} if view.models.space else {"words": 1.0}
+        made = by_way_of(query, [Kind.FACT], near, 2 * max(query.k, self.params.top))
+        words = " ".join(view.models.parse_query(query.text).keywords) if led(made) else ""
+        return replace(made, queries=(words,)) if words else made
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """The turns of the notes, then all others."""
         question = plan.query.text
-        if NAME not in plan.weights:
+        if not led(plan):
             return [by_support(hit, question, view) for hit in hits]
         notes = {hit.record.id: hit for hit in hits if hit.record.kind is Kind.FACT}
-        asked = " ".join(view.models.parse_query(question).keywords) or question
-        near = cosines(asked, list(notes), view)
         scores = {name: hit.score for name, hit in notes.items()}
-        if near is not None:
-            scores = dict(zip(notes, map(float, near.tolist()), strict=True))
         k = max(plan.query.k, self.params.top)
         chosen = self.expanded(scores, view.links(list(notes), EdgeKind.RELATED), k)
         support: dict[str, dict[str, float]] = {}
@@ -171,13 +194,19 @@ class Search:
 
 
 def _note(turn: Record, view: View) -> Add:
-    """What was said, its context, and its key words and tags: all of it is what is searched."""
+    """What was said, its context, and its key words and tags: all of it is what is searched.
+
+    Labels that the turn has itself are not said twice: its vector would be drawn towards them.
+    """
     told = view.models.annotate(turn.spoken)
+    labels = {label.casefold(): label for label in reversed((*told.keywords, *told.tags))}
+    own = turn.spoken.casefold()
+    said = [label for key, label in reversed(labels.items()) if key not in own]
     context = "" if told.context in turn.spoken else told.context
-    labels = ", ".join(dict.fromkeys([*told.keywords, *told.tags]))
     record = Record(
-        id="", scope=view.scope, level=1, kind=Kind.FACT, payload={MARK: "new"},
-        text="\n".join(line for line in (turn.spoken, context, labels) if line),
+        id="", scope=view.scope, level=1, kind=Kind.FACT,
+        payload={MARK: "new", "keywords": list(told.keywords), "tags": list(told.tags)},
+        text="\n".join(line for line in (turn.spoken, context, ", ".join(said)) if line),
         actor=turn.actor, role=turn.role, origin=turn.origin, trust=turn.trust, task=turn.task,
         session=turn.session, said_at=turn.said_at, stored_at=view.now,
     )  # fmt: skip
@@ -187,5 +216,15 @@ def _note(turn: Record, view: View) -> Add:
 PRESET = Preset(
     NAME,
     1,
-    ("words", "vectors", Notes(), Search(), "channel-vectors", "channel-words", "flat-packer"),
+    (
+        "words",
+        "vectors",
+        Notes(),
+        Links(),
+        Search(),
+        "channel-vectors",
+        "channel-words",
+        "channel-order",
+        "flat-packer",
+    ),
 )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from stepwell import Add, Fact, Hit, Kind, Plan, Preset, Query, Record, View, hookimpl
 from stepwell.mechanisms.buffering import batches
 from stepwell.mechanisms.drawing import facts_of
-from stepwell.mechanisms.grounding import beside, by_support, cosines, grounded, members
+from stepwell.mechanisms.grounding import by_support, by_way_of, cosines, grounded, led, members
 
 NAME = "engram"
 
@@ -63,15 +63,15 @@ class Search:
 
     @hookimpl
     def plan(self, query: Query, view: View) -> Plan:
-        """Typed records beside turns."""
+        """Turns, then typed records."""
         weights = {"vectors": 1.0, "words": 0.0 if view.models.space else 1.0}
-        return beside(query, [Kind.FACT], weights, NAME, look=4 * self.params.store)
+        return by_way_of(query, [Kind.FACT], weights, look=2 * self.params.top)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """The turns of the union, then all others."""
         question = plan.query.text
-        if NAME not in plan.weights:
+        if not led(plan):
             return [by_support(hit, question, view) for hit in hits]
         found = [hit for hit in hits if hit.record.payload.get(NAME)]
         near = cosines(question, [hit.record.id for hit in found], view)
@@ -107,5 +107,14 @@ def _sorted(fact: Fact, _: Record) -> dict[str, str]:
 PRESET = Preset(
     NAME,
     1,
-    ("words", "vectors", Stores(), Search(), "channel-vectors", "channel-words", "flat-packer"),
+    (
+        "words",
+        "vectors",
+        Stores(),
+        Search(),
+        "channel-vectors",
+        "channel-words",
+        "channel-order",
+        "flat-packer",
+    ),
 )

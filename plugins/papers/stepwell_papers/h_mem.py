@@ -19,7 +19,8 @@ nearest one is taken.
 
 Left out as decoration: position indices in the vectors, which are pointers and are kept as edges,
 and the profile of emotions. The hard way down misses what lies in a domain that is not among the
-best: what it does not reach follows by plain ranking.
+best: what it does not reach follows by plain ranking. Without vectors the way down goes by the
+words of labels and gists, and plain ranking orders the episodes at its end.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from stepwell import (
     hookimpl,
 )  # fmt: skip
 from stepwell.mechanisms import nesting, placing
-from stepwell.mechanisms.grounding import by_support, grounded, plainly, vectors_of
+from stepwell.mechanisms.grounding import asked, by_support, cosines, grounded, plainly, vectors_of
 
 NAME = "h-mem"
 #: Turns that tell what cosine is usual.
@@ -62,10 +63,11 @@ class Params:
     """`near`: how far from the usual cosine towards 1 something joins a domain, category, trace.
 
     Likeness by words alone is lower: `worded` times as far is enough there. `layer`: nodes of each
-    layer that a question goes on from. `step`: turns put in at once.
+    layer that a question goes on from. `looked`: turns that words rank.
+    `step`: turns put in at once.
     """
 
-    near: tuple[float, float, float] = (0.1, 0.2, 0.35)
+    near: tuple[float, float, float] = (0.05, 0.12, 0.2)
     worded: float = 0.5
     children: int = 300
     layer: int = 10
@@ -74,6 +76,7 @@ class Params:
     most: float = 2.0
     fading: float = 0.01
     share: float = 0.1
+    looked: int = 128
     tokens: int = 48
     step: int = 128
 
@@ -169,9 +172,9 @@ class Routing:
     name: str = "h-mem-routing"
 
     @hookimpl
-    def plan(self, query: Query) -> Plan:
-        """Plain ranking, for what the way down does not reach."""
-        return plainly(query)
+    def plan(self, query: Query, view: View) -> Plan:
+        """Plain ranking, for what the way down does not reach; by words also for what it does."""
+        return plainly(query, look=0 if view.models.space else self.params.looked)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
@@ -179,23 +182,24 @@ class Routing:
         question = plan.query.text
         if plan.query.levels != (0,):
             return [by_support(hit, question, view) for hit in hits]
-        asked = nesting.asked(question, view)
-        nodes = nesting.nodes_of(view, NAME, LAYERS[0])
+        p = self.params
+        wanted = max(plan.query.k, p.layer)
+        best = _nearest([n.id for n in nesting.nodes_of(view, NAME, LAYERS[0])], question, view)
         for _ in LAYERS:
-            best = _nearest(nodes, asked, view)[: self.params.layer]
-            edges = view.links([node.id for node, _ in best], EdgeKind.CONTAINS)
-            within = [edges[node.id][-self.params.children :] for node, _ in best]
-            names = [edge.target for some in within for edge in some]
-            nodes = view.records(Filter(id=names), limit=len(names)) if names else []
-        wanted = max(plan.query.k, self.params.layer)
-        weights = Weights(self.params)
-        return grounded(
-            {
-                turn.id: {"episode": weights.weighed(turn, max(0.0, cosine), view)}
-                for turn, cosine in _nearest(nodes, asked, view)[:wanted]
-            },
-            hits, plan, view,
-        )  # fmt: skip
+            edges = view.links(list(best)[: p.layer], EdgeKind.CONTAINS)
+            within = [edge.target for some in edges.values() for edge in some[-p.children :]]
+            best = _nearest(within, question, view)
+        if view.models.space is None:
+            # Words of a turn say more of it by their ranking than by how many are the same.
+            best = {hit.record.id: hit.score for hit in hits if hit.record.id in best}
+        best = dict(list(best.items())[:wanted])
+        turns = view.records(Filter(id=list(best)), limit=wanted) if best else []
+        weights = Weights(p)
+        support = {
+            turn.id: {"episode": weights.weighed(turn, max(0.0, best[turn.id]), view)}
+            for turn in turns
+        }
+        return grounded(support, hits, plan, view)
 
 
 def _names(turn: Record, view: View) -> tuple[str, str, str]:
@@ -212,12 +216,16 @@ def _names(turn: Record, view: View) -> tuple[str, str, str]:
     return domain, category, trace
 
 
-def _nearest(
-    records: Sequence[Record], asked: npt.NDArray[np.float32], view: View
-) -> list[tuple[Record, float]]:
-    """Records with their cosines, best first; of equals in order of arrival."""
-    near = (vectors_of(records, view) @ asked).tolist()
-    return sorted(zip(records, near, strict=True), key=lambda each: -each[1])
+def _nearest(names: Sequence[str], question: str, view: View) -> dict[str, float]:
+    """Records of some ids with their cosines, best first; of equals as they came."""
+    names = list(dict.fromkeys(names))
+    near = cosines(question, names, view)
+    if near is None:
+        records = view.records(Filter(id=names), limit=len(names)) if names else []
+        names = [record.id for record in records]
+        near = vectors_of(records, view) @ asked(question, view)
+    order = np.argsort(-near, kind="stable")
+    return {names[at]: float(near[at]) for at in order}
 
 
 PRESET = Preset(

@@ -1,4 +1,4 @@
-"""LightMem (arXiv 2510.18866): memory in three stages, as human memory is pictured.
+"""LightMem (arXiv 2510.18866, 2025): memory in three stages, as human memory is pictured.
 
 Faithful: a sensory buffer of 512 tokens that is cut where fine boundaries (turns that have little
 to do with the next) lie near coarse ones (section 3.1); a short-term buffer whose topic segments go
@@ -12,7 +12,7 @@ its own (the original edits the text and keeps the old vector). Without a langua
 flagged, and the newer one stands first where both are found: the authors report that wrong
 judgements lower accuracy. What is updated is read anew for each step, not from a copy that is stale
 by then. Turns of assistants are read as those of users are, as in the paper and unlike in its code.
-What no fact was made of is found after all that facts lead to.
+Turns that no fact leads to follow by plain ranking.
 
 In place of a compressor's attention, coarse boundaries are valleys of cohesion; texts are not
 compressed: they are kept word for word anyway.
@@ -46,9 +46,17 @@ from stepwell import (
     View,
     hookimpl,
 )
+from stepwell.mechanisms import scoring
 from stepwell.mechanisms.buffering import FIRST, LAST, REACH, STEP, batches, cut, sizes
-from stepwell.mechanisms.drawing import facts_of
-from stepwell.mechanisms.grounding import by_support, grounded, members, narrowed, vectors_of
+from stepwell.mechanisms.drawing import READ, again, facts_of, read
+from stepwell.mechanisms.grounding import (
+    by_support,
+    by_way_of,
+    grounded,
+    led,
+    members,
+    vectors_of,
+)
 
 NAME = "lightmem"
 #: What a flag between two facts says: the newer one may be an update of the older.
@@ -61,7 +69,7 @@ Row = npt.NDArray[np.float32]
 class Params:
     """The paper's constants. `force` extracts what waits in the short-term buffer at the end, too.
 
-    `step` is how many topic segments are worked on at once.
+    `step` is how many topic segments, of how many `turns` together, are worked on at once.
     """
 
     sensory_tokens: int = 512
@@ -76,6 +84,7 @@ class Params:
     top: int = 60
     force: bool = True
     step: int = 64
+    turns: int = 320
 
 
 @dataclass(frozen=True)
@@ -109,19 +118,17 @@ class Buffers:
     @hookimpl
     def extract(self, trace: Record) -> Sequence[SetState]:
         """A topic segment that has grown since it was read waits in the short-term buffer again."""
-        if trace.payload.get(NAME) is None:
-            return ()
-        return [SetState(id=trace.id, payload={NAME: None})]
+        return again(trace, NAME)
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Add | Link | SetState | Supersede]:
         """Facts of what waits, a batch of topic segments at a time, each with its turn."""
-        waiting = Filter(kind=Kind.TRACE) & ~Filter(payload={NAME: ["read", "settled"]})
-        traces = view.records(waiting, limit=self.params.step)
-        turns = members(traces, view)
+        waiting = Filter(kind=Kind.TRACE) & ~Filter(payload={NAME: [READ, "settled"]})
+        every = view.records(waiting, limit=self.params.step)
+        traces, turns = some(every, self.params.turns, view)
         tokens = [sum(sizes([turn.spoken for turn in turns[trace.id]])) for trace in traces]
         ends = batches(tokens, self.params.stm_tokens)
-        if not self.params.force and len(traces) < self.params.step:
+        if not self.params.force and len(traces) == len(every) < self.params.step:
             ends = ends[:-1]
         ops: Ops = []
         for last, end in pairwise([-1, *ends]):
@@ -129,7 +136,7 @@ class Buffers:
             said = [turn for trace in batch for turn in turns[trace.id]]
             # Soft insert: facts are added, nothing is looked up.
             ops += facts_of(said, view, asked=len(said))
-            ops += [SetState(id=trace.id, payload={NAME: "read"}) for trace in batch]
+            ops += read(batch, NAME)
         return ops
 
 
@@ -143,27 +150,26 @@ class Sleep:
     @hookimpl
     def maintain(self, view: View) -> Sequence[Add | Link | SetState | Supersede]:
         """The update queue of the facts of some topic segments."""
-        read = Filter(kind=Kind.TRACE, payload={NAME: "read"})
-        traces = view.records(read, limit=self.params.step)
+        where = Filter(kind=Kind.TRACE, payload={NAME: READ})
+        traces, inside = some(view.records(where, limit=self.params.step), self.params.turns, view)
         if not traces:
             return ()
-        turns = [turn.id for within in members(traces, view).values() for turn in within]
+        turns = [turn.id for within in inside.values() for turn in within]
         into = view.links(turns, EdgeKind.DERIVED_FROM, into=True)
         fresh = {edge.source for edges in into.values() for edge in edges}
         facts = sorted(view.records(Filter(kind=Kind.FACT), limit=1_000_000), key=_when)
         vectors = vectors_of(facts, view)
+        places = [place for place, fact in enumerate(facts) if fact.id in fresh]
         ops: Ops = []
-        for place, fact in enumerate(facts):
-            if fact.id in fresh:
-                near = self.queue(vectors[:place], vectors[place])
-                ops += self._decided(fact, [facts[n] for n in near], view)
+        for place, scores in zip(places, vectors[places] @ vectors.T, strict=True):
+            older = [facts[n] for n in self.queue(scores[:place])]
+            ops += self._decided(facts[place], older, view)
         return [*ops, *(SetState(id=trace.id, payload={NAME: "settled"}) for trace in traces)]
 
-    def queue(self, before: Row, vector: Row) -> list[int]:
-        """The places of the facts that this one may update: the nearest of those before it."""
-        scores = before @ vector
-        order = np.argsort(-scores, kind="stable")[: self.params.candidates][: self.params.keep]
-        return [int(place) for place in order if scores[place] >= self.params.update_score]
+    def queue(self, scores: Row) -> list[int]:
+        """The places of those facts before this one that it may update, by their cosines."""
+        order = scoring.top(scores, self.params.candidates).tolist()[: self.params.keep]
+        return [place for place in order if scores[place] >= self.params.update_score]
 
     def _decided(self, newer: Record, queue: Sequence[Record], view: View) -> Ops:
         older = [fact for fact in queue if fact.text != newer.text]
@@ -188,17 +194,12 @@ class Search:
     def plan(self, query: Query, view: View) -> Plan:
         """First the turns themselves, for what has no facts; then the facts."""
         near = {"vectors": 1.0, "words": 0.0} if view.models.space else {"words": 1.0}
-        if query.levels != (0,):
-            return Plan(query=query, weights=near, role=query.role, task=query.task)
-        if query.round == 0:
-            plain = {"vectors": 1.0, "words": 1.0}
-            return Plan(query=query, weights=plain, stop=False)
-        return Plan(query=narrowed(query, [Kind.FACT], (1,)), weights=near)
+        return by_way_of(query, [Kind.FACT], near, self.params.top)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """The turns of the nearest facts, then all others."""
-        if plan.stop and plan.query.round == 0:
+        if not led(plan):
             return [by_support(hit, plan.query.text, view) for hit in hits]
         facts = [hit for hit in hits if hit.record.kind is Kind.FACT][: self.params.top]
         support: dict[str, dict[str, float]] = {}
@@ -219,6 +220,21 @@ class Search:
         return list(found.values())
 
 
+def some(
+    traces: Sequence[Record], most: int, view: View
+) -> tuple[list[Record], dict[str, list[Record]]]:
+    """The first of some traces, until they have so many turns together, and these turns."""
+    turns = members(traces, view)
+    held = 0
+    taken: list[Record] = []
+    for trace in traces:
+        held += len(turns[trace.id])
+        if taken and held > most:
+            break
+        taken.append(trace)
+    return taken, turns
+
+
 def _when(fact: Record) -> datetime:
     return fact.said_at or fact.stored_at
 
@@ -234,6 +250,7 @@ PRESET = Preset(
         Search(),
         "channel-vectors",
         "channel-words",
+        "channel-order",
         "flat-packer",
     ),
 )

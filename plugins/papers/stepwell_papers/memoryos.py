@@ -1,4 +1,4 @@
-"""MemoryOS (arXiv 2506.06326): short-, mid- and long-term memory, as an operating system pages.
+"""MemoryOS (arXiv 2506.06326, 2025): short-, mid- and long-term memory, as an operating system has.
 
 Faithful: a page is a remark and its answer; the newest 10 pages are the short-term memory, and what
 they push out joins the mid-term segment with the best F = cos + Jaccard of key words, if that is at
@@ -17,7 +17,8 @@ age counts from the visit, not from the moment in which heat is written. Evictin
 paper's rule; "lfu" is the code's. What is evicted is hidden, its pages and turns stay.
 
 Left out: chains of pages and their summaries, which only decorate the prompt. Visits come from what
-the caller says was shown: recalling writes nothing.
+the caller says was shown: recalling writes nothing. Turns that neither pages nor facts lead to
+follow by plain ranking.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ from stepwell import (
     View,
     hookimpl,
 )  # fmt: skip
-from stepwell.mechanisms import grounding, grouping
+from stepwell.mechanisms import grounding, grouping, scoring
 from stepwell.mechanisms.buffering import exchanges
 from stepwell.mechanisms.drawing import above, facts_of
 from stepwell.mechanisms.heat import heat
@@ -77,7 +78,10 @@ BLANK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Params:
-    """The constants of the published package; `step` is how many pages are placed at once."""
+    """The constants of the published package; `step` is how many pages are placed at once.
+
+    A question is compared with at most so many of the latest pages.
+    """
 
     stm_pages: int = 10
     mtm_segments: int = 2000
@@ -94,7 +98,9 @@ class Params:
     top_pages: int = 7
     top_facts: int = 20
     least: float = 0.1
-    step: int = 256
+    least_fact: float = 0.01
+    step: int = 128
+    compared: int = 500
     promoted: int = 16
 
 
@@ -260,81 +266,60 @@ class Search:
 
     @hookimpl
     def plan(self, query: Query) -> Plan:
-        """First the knowledge, beside the turns themselves; then the segments."""
+        """First the turns themselves, then the knowledge."""
         weights = {"vectors": 1.0, "words": 1.0}
-        if query.levels != (0,):
-            return Plan(query=query, weights=weights, role=query.role, task=query.task)
-        if query.round == 0:
-            return Plan(
-                query=grounding.narrowed(query, [Kind.FACT], (0, 1)), weights=weights, stop=False
-            )
-        return Plan(grounding.narrowed(query, [Kind.CATEGORY], (2,), freely=True), weights)
+        return grounding.by_way_of(query, [Kind.FACT], weights, 4 * self.params.top_facts)
 
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
-        """The turns of the best pages and facts, then all others."""
+        """The turns of the best facts and pages, then all others."""
         question = plan.query.text
-        if plan.stop and plan.query.round == 0:
+        if not grounding.led(plan):
             return [grounding.by_support(hit, question, view) for hit in hits]
-        if plan.query.round == 0:
-            return grounding.grounded(self._known(question, hits, view), hits, plan, view)
-        return grounding.grounded(self._paged(question, hits, view), hits, plan, view)
+        asked = grounding.asked(question, view)
+        support = self._known([hit for hit in hits if hit.record.kind is Kind.FACT], asked, view)
+        for turn, told in self._paged(question, asked, view).items():
+            support.setdefault(turn, {}).update(told)
+        return grounding.grounded(support, hits, plan, view)
 
-    def _known(self, question: str, hits: Sequence[Hit], view: View) -> dict[str, dict[str, float]]:
+    def _known(self, facts: Sequence[Hit], asked: Row, view: View) -> dict[str, dict[str, float]]:
         """The turns of the best facts of each side."""
-        facts = [hit for hit in hits if hit.record.kind is Kind.FACT]
-        near = grounding.cosines(question, [fact.record.id for fact in facts], view)
-        scores = [fact.score for fact in facts] if near is None else near.tolist()
+        scores = (grounding.vectors_of([fact.record for fact in facts], view) @ asked).tolist()
         support: dict[str, dict[str, float]] = {}
         left = dict.fromkeys(SIDES, self.params.top_facts)
         for n in sorted(range(len(facts)), key=lambda n: -scores[n]):
-            side = facts[n].record.payload.get(NAME)
-            if left.get(str(side), 0) > 0:
-                left[str(side)] -= 1
+            side = str(facts[n].record.payload.get(NAME))
+            if left.get(side, 0) > 0 and scores[n] >= self.params.least_fact:
+                left[side] -= 1
                 for turn in facts[n].sources:
-                    support.setdefault(turn, {}).setdefault("knowledge", max(0.0, scores[n]))
+                    support.setdefault(turn, {}).setdefault("knowledge", scores[n])
         return support
 
-    def _paged(self, question: str, hits: Sequence[Hit], view: View) -> dict[str, dict[str, float]]:
+    def _paged(self, question: str, asked: Row, view: View) -> dict[str, dict[str, float]]:
         """The turns of the best pages in the best segments, and of those still in the ring."""
-        found = [hit for hit in hits if hit.record.kind is Kind.CATEGORY]
-        found = [hit for hit in found if NAME in hit.record.payload]
-        edges = view.links(self._segments(question, found, view), EdgeKind.CONTAINS)
-        pages = [edge.target for within in edges.values() for edge in within]
-        pages += [page.id for page in view.records(WAITING, limit=2 * self.params.stm_pages)]
-        near = grounding.cosines(question, pages, view)
-        own = {hit.record.id: hit.score for hit in hits if hit.record.level == 0}
-        if near is None:  # by the best of their turns that words have found
-            into = view.links(list(own), EdgeKind.CONTAINS, into=True)
-            best: dict[str, float] = {}
-            for turn, above in into.items():
-                for edge in above:
-                    best[edge.source] = max(best.get(edge.source, 0.0), own[turn])
-            scores = {page: best.get(page, 0.0) for page in pages}
-        else:
-            scores = dict(zip(pages, near.tolist(), strict=True))
-        top = sorted(
-            (p for p in scores if scores[p] >= self.params.least), key=lambda p: -scores[p]
-        )
-        top = top[: self.params.top_pages]
+        edges = view.links(self._segments(question, asked, view), EdgeKind.CONTAINS)
+        names = [edge.target for within in edges.values() for edge in within]
+        names = sorted(names)[-self.params.compared :]  # ids are in order of arrival
+        names += [page.id for page in view.records(WAITING, limit=2 * self.params.stm_pages)]
+        near = grounding.vectors_by_id(names, view) @ asked
+        top = scoring.top(np.where(near >= self.params.least, near, 0), self.params.top_pages)
+        scores = {names[n]: float(near[n]) for n in top.tolist()}
+        best = view.records(Filter(id=list(scores)), limit=len(scores)) if scores else []
         support: dict[str, dict[str, float]] = {}
-        for page, within in view.links(top, EdgeKind.CONTAINS).items():
-            turns = [edge.target for edge in within]
-            like = grounding.cosines(question, turns, view)
-            said = [own.get(t, 0.0) for t in turns] if like is None else like.tolist()
-            for n in sorted(range(len(turns)), key=lambda n: -said[n]):
-                support[turns[n]] = {"pages": scores[page]}
+        for page, turns in grounding.members(best, view).items():
+            like = (grounding.vectors_of(turns, view) @ asked).tolist()
+            for n in sorted(range(len(turns)), key=lambda n: -like[n]):
+                support[turns[n].id] = {"pages": scores[page]}
         return support
 
-    def _segments(self, question: str, found: Sequence[Hit], view: View) -> list[str]:
+    def _segments(self, question: str, asked: Row, view: View) -> list[str]:
         """The segments with the best F, as when pages join them."""
-        near = grounding.cosines(question, [hit.record.id for hit in found], view)
-        scores = np.array([hit.score for hit in found], np.float32) if near is None else near
+        found = segments_of(view)
+        near = grounding.vectors_of(found, view) @ asked
         words = key_words(view.models.parse_query(question).keywords)
-        keys = [Group(np.empty(0, np.float32), 0, state_of(h.record)["words"]).words for h in found]
-        total = scores + jaccards(words, keys)
-        order = [n for n in np.argsort(-total, kind="stable") if scores[n] >= self.params.least]
-        return [found[n].record.id for n in order[: self.params.top_segments]]
+        keys = [Group(np.empty(0, np.float32), 0, state_of(r)["words"]).words for r in found]
+        total = np.where(near >= self.params.least, near + jaccards(words, keys), 0)
+        return [found[n].id for n in scoring.top(total, self.params.top_segments).tolist()]
 
 
 def segments_of(view: View) -> list[Record]:
@@ -384,5 +369,5 @@ def _when(record: Record) -> datetime:
 
 
 POLICIES = (Tiers(), Heat(), Search())
-CHANNELS = ("channel-vectors", "channel-words")
+CHANNELS = ("channel-vectors", "channel-words", "channel-order")
 PRESET = Preset(NAME, 1, ("words", "vectors", *POLICIES, *CHANNELS, "flat-packer"))

@@ -15,28 +15,24 @@ of a path are written once for all that came: the tree, which depends on vectors
 
 A node that is found leads to its turns, by both its cosine and theirs; turns that nothing leads to
 follow by plain ranking. Of the nodes those above the nearest turns are looked at: another one could
-only be found by what none of its turns says.
+only be found by what none of its turns says. Without vectors turns are as near as plain ranking
+says, and a node is as near as its turns are on average.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 
 from stepwell import EdgeKind, Filter, Hit, Op, Plan, Preset, Query, Record, Status, View, hookimpl
 from stepwell.mechanisms import nesting, placing
 from stepwell.mechanisms.drawing import above
-from stepwell.mechanisms.grounding import by_support, grounded, plainly, vectors_of
+from stepwell.mechanisms.grounding import by_support, cosines, grounded, plainly, vectors_of
 
 NAME = "memtree"
 #: Turns that tell what cosine is usual.
 SAMPLE = 48
-#: Members of a node that are looked at, the latest.
-READ = 256
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Params:
     depth: int = 3
     calibrated: bool = True
     found: float = 0.2
-    look: int = 40
+    look: int = 64
     tokens: int = 64
     step: int = 128
 
@@ -128,23 +124,30 @@ class Collapsed:
         """Turns that are among the best nodes, and those that one of the best contains."""
         turns = {hit.record.id: hit.record for hit in hits}
         nodes = self._above(list(turns), view)
-        asked = nesting.asked(question, view)
-        near = _cosines([*nodes.values(), *turns.values()], asked, view)
+        near = self._near(question, hits, nodes, view)
         found = [name for name in near if near[name] >= self.params.found]
         best = sorted(found, key=lambda name: -near[name])[:k]
         support = {name: {"leaf": near[name]} for name in best if name in turns}
         edges = view.links([name for name in best if name in nodes], EdgeKind.CONTAINS)
-        inside = {name: [edge.target for edge in edges[name]][-READ:] for name in edges}
-        fresh = {turn for within in inside.values() for turn in within} - near.keys()
-        others = Filter(id=sorted(fresh)) & Filter(level=0)
-        near |= _cosines(view.records(others, limit=len(fresh)) if fresh else [], asked, view)
-        for name, within in inside.items():
-            for turn in within:
-                if turn in near and turn not in nodes:
-                    known = support.setdefault(turn, {})
-                    both = (near[turn] + near[name]) / 2
-                    known["node"] = max(known.get("node", 0.0), both)
+        for name, within in edges.items():
+            for turn in (edge.target for edge in within if edge.target in turns):
+                known = support.setdefault(turn, {})
+                both = (near[turn] + near[name]) / 2
+                known["node"] = max(known.get("node", 0.0), both)
         return support
+
+    def _near(
+        self, question: str, hits: Sequence[Hit], nodes: Mapping[str, Record], view: View
+    ) -> dict[str, float]:
+        """How near turns and nodes are; by words a node is as near as its turns on average."""
+        near = cosines(question, [*nodes, *(hit.record.id for hit in hits)], view)
+        if near is not None:
+            return dict(zip([*nodes, *(hit.record.id for hit in hits)], near.tolist(), strict=True))
+        told = {hit.record.id: hit.score for hit in hits}
+        for name, within in view.links(list(nodes), EdgeKind.CONTAINS).items():
+            scores = [told[edge.target] for edge in within if edge.target in told]
+            told[name] = sum(scores) / len(scores) if scores else 0.0
+        return told
 
     def _above(self, names: Sequence[str], view: View) -> dict[str, Record]:
         """The nodes above some turns, but for the root, which is none of its own."""
@@ -154,13 +157,6 @@ class Collapsed:
             found |= dict.fromkeys(names)
         nodes = view.records(Filter(id=list(found)), limit=len(found)) if found else []
         return {node.id: node for node in nodes if 0 < node.level <= self.params.depth}
-
-
-def _cosines(
-    records: Sequence[Record], asked: npt.NDArray[np.float32], view: View
-) -> dict[str, float]:
-    near = vectors_of(records, view) @ asked
-    return {record.id: cosine for record, cosine in zip(records, near.tolist(), strict=True)}
 
 
 PRESET = Preset(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stepwell import Memory, Preset, Turn
+from stepwell import Edge, EdgeKind, Filter, Kind, Memory, Preset, Turn, View, hookimpl
 from stepwell.testing import FakeClock
 from stepwell.testing.samples import NOW
 
@@ -48,6 +48,32 @@ class Bench:
         self.scope.remember_many(turns)
         report = self.scope.consolidate()
         assert (report.parked, report.finished) == ((), True)
+
+
+class Related:
+    """Looks on: what each derived record of one kind is related to, when a question was asked."""
+
+    name = "related"
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[Edge, ...]] = {}
+
+    @hookimpl
+    def plan(self, view: View) -> None:
+        """No plan."""
+        names = [record.id for record in view.records(Filter(kind=Kind.FACT), limit=1000)]
+        self.found = view.links(names, EdgeKind.RELATED)
+
+    def of(self, made: Bench) -> dict[str, tuple[Edge, ...]]:
+        """The edges of each, as they are now."""
+        made.scope.recall("?")
+        return self.found
+
+
+@pytest.fixture
+def related() -> Related:
+    """To be given as a plugin."""
+    return Related()
 
 
 @pytest.fixture

@@ -281,7 +281,8 @@ class Purger(Writer):
 
 _EDGE_BODIES = {
     "source": _ZERO_BODY + "WHERE body IN (SELECT body FROM edges WHERE scope = ? AND source = ?)",  # noqa: S608 - of constants
-    "target": _ZERO_BODY + "WHERE body IN (SELECT body FROM edges WHERE scope = ? AND target = ?)",  # noqa: S608 - of constants
+    "target": _ZERO_BODY + "WHERE body IN (SELECT body FROM edges INDEXED BY edges_by_target "  # noqa: S608 - of constants
+    "WHERE scope = ? AND target = ?)",
 }
 _EDGE_DELETES = {
     "source": "DELETE FROM edges WHERE scope = ? AND source = ?",

@@ -44,9 +44,12 @@ _KEYLESS = (
     "WHERE k.scope = r.scope AND k.ref = r.ref AND k.live = ? AND k.channel = ? AND k.space = ?) "
     "ORDER BY r.ref"
 )
-_EDGE = "SELECT source, kind, target, weight, body FROM edges WHERE scope = ? AND "
-_OUT_OF = _EDGE + "source = ? AND kind = ? ORDER BY target"
-_INTO = _EDGE + "target = ? AND kind = ? ORDER BY source"
+_EDGE = "SELECT source, kind, target, weight, body FROM edges "
+_OUT_OF = _EDGE + "WHERE scope = ? AND source = ? AND kind = ? ORDER BY target"
+# Left to itself SQLite reads all edges of the scope, since they lie in the order of their sources.
+_INTO = (
+    _EDGE + "INDEXED BY edges_by_target WHERE scope = ? AND target = ? AND kind = ? ORDER BY source"
+)
 _CHILDREN = (
     "SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ? "
     "UNION ALL SELECT source, target FROM edges WHERE scope = ? AND target = ? AND kind = ?"
@@ -185,7 +188,7 @@ class Reader(ScopeReader):
         """Edges out of and into a record."""
         rows = self._db.execute(
             "SELECT source, kind, target, weight, body FROM edges WHERE scope = ? AND source = ? "
-            "UNION SELECT source, kind, target, weight, body FROM edges "
+            "UNION SELECT source, kind, target, weight, body FROM edges INDEXED BY edges_by_target "
             "WHERE scope = ? AND target = ? ORDER BY 1, 2, 3",
             (scope.number, ref, scope.number, ref),
         ).fetchall()

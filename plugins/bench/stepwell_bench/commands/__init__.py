@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from stepwell_bench.commands.beside import beside
 from stepwell_bench.commands.changes import changes
 from stepwell_bench.commands.compare import compare
 from stepwell_bench.commands.own import own
@@ -15,4 +16,13 @@ from stepwell_bench.commands.scale import scale
 from stepwell_bench.commands.speed import speed
 
 #: In the order of the help.
-COMMANDS: Final[tuple[click.Command, ...]] = (run, report, compare, own, changes, speed, scale)
+COMMANDS: Final[tuple[click.Command, ...]] = (
+    run,
+    report,
+    compare,
+    own,
+    changes,
+    speed,
+    scale,
+    beside,
+)
