@@ -23,6 +23,8 @@ NEAR: Final = 64
 _OTHERS_CHANGE, _OTHERS_STATE = 0.75, 0.4
 #: How sure it is where two values have nothing that can be compared, but a change is told of.
 _INCOMPARABLE = 0.7
+#: How much less sure it is what a shorter name is short for.
+_SHORTER = 0.8
 
 _STOP: Final = frozenset(
     "a an the my our your his her their its this that of for in at on to with by new current latest"
@@ -230,6 +232,24 @@ def conflicts(newer: Claim, older: Claim) -> float:  # noqa: PLR0911 - a list of
     return sure
 
 
+def renews(newer: Claim, older: Claim) -> float:
+    """How sure it is that "the new deadline" is one of what was told of by a longer name.
+
+    There must be no other that it may be: the caller's to see.
+    """
+    if not (newer.changed and newer.holds and older.holds and newer.exclusive and older.exclusive):
+        return 0.0
+    (name, _, sort), (longer, _, other) = (
+        newer.attribute.partition("#"),
+        older.attribute.partition("#"),
+    )
+    same = (newer.by, newer.subject, sort) == (older.by, older.subject, other)
+    if not (same and sort and set(name.split()) < set(longer.split())):
+        return 0.0
+    sure = min(newer.confidence, older.confidence) * _SHORTER
+    return sure if differ(newer.value, older.value) else 0.0
+
+
 def _is_named(said: str, claim: Claim) -> bool:
     """Whether words name the value of a claim, by itself or with what it is a value of."""
     named, value = tokens(said), tokens(claim.value)
@@ -273,6 +293,7 @@ class _Live:
     def __init__(self) -> None:
         self._by_slot: dict[Hashable, dict[Claim, None]] = {}
         self._by_word: dict[Hashable, dict[Claim, None]] = {}
+        self._by_name: dict[Hashable, dict[Claim, None]] = {}
         self._places: dict[Claim, list[int]] = {}
 
     def add(self, claim: Claim, place: int) -> None:
@@ -301,9 +322,20 @@ class _Live:
         found += [self._by_word.get(key, {}) for key in words]
         return list(dict.fromkeys(one for some in found for one in islice(reversed(some), NEAR)))
 
+    def longer(self, claim: Claim) -> list[Claim]:
+        """What a claim of a change may be about by a shorter name."""
+        words = claim.attribute.partition("#")[0].split()
+        if not (claim.changed and words):
+            return []
+        found = self._by_name.get((claim.by, claim.subject, words[0]), {})
+        return list(islice(reversed(found), NEAR))
+
     def _keys(self, claim: Claim) -> Iterator[tuple[dict[Hashable, dict[Claim, None]], Hashable]]:
         if claim.exclusive or not claim.holds:
             yield self._by_slot, (*claim.slot, claim.holds)
+        if claim.exclusive and claim.holds:
+            for word in claim.attribute.partition("#")[0].split():
+                yield self._by_name, (claim.by, claim.subject, word)
         for word in tokens(claim.value):
             yield self._by_word, (claim.slot, word)
             yield self._by_word, (claim.by, word)
@@ -330,6 +362,10 @@ def successors(claims: Sequence[Claim], least: float = 0.5) -> dict[int, tuple[i
             sure = conflicts(claim, rival)
             if sure >= least:
                 replaced.update(dict.fromkeys(live.take(rival), (place, sure)))
+        meant = [(one, sure) for one in live.longer(claim) if (sure := renews(claim, one)) >= least]
+        if len({one.slot for one, _ in meant}) == 1:
+            for one, sure in meant:
+                replaced.update(dict.fromkeys(live.take(one), (place, sure)))
         live.add(claim, place)
     return replaced
 

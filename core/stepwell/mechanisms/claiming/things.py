@@ -162,6 +162,12 @@ _AMOUNTS = (
     r"budget|quota|limit|goal|rate|salary|price|capacity|coverage|target|score|rent|fee|weight"
     r"|size|timeout|allowance|cap"
 )
+_DATE = (
+    r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+    r" \d{1,2}(?:st|nd|rd|th)?(?:, \d{4})?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
+)
+_DATED = r"deadline|due date|start date|end date|date"
+_FOR = r"(?P<for>,? for (?:the |my |our )?[a-z]+(?: [a-z]+(?=\W*$|,))?)?"
 QUANTITY = re.compile(
     r"\b(?P<o>my|our|the|an?)(?P<new> new)? (?P<t>(?:[a-z-]+ ){0,2}?(?:" + _AMOUNTS + r"))"
     rf" of (?P<v>{_AMOUNT})(?P<for> for (?:the |my |our )?[a-z]+)?"
@@ -169,11 +175,11 @@ QUANTITY = re.compile(
 # Who speaks of "my new deadline of May 16" says that it is so, also when asking or planning.
 _PRESUMED = re.compile(
     r"\b(?:my|our|the) (?:new|increased|raised|higher|reduced|lower|updated|extended|revised|adjusted) "
-    r"(?P<t>(?:[\w-]+ ){0,3}?(?:" + _AMOUNTS + r"|deadline|due date|date|budget limit))"
-    r" (?:of|on) (?P<v>" + _AMOUNT + r"|(?:January|February|March|April|May|June|July|August"
-    r"|September|October|November|December) \d{1,2}(?:, \d{4})?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur"
-    r"|Sun)day)(?P<for> for (?:the |my |our )?[a-z]+(?: [a-z]+)?(?=\W*$))?"
+    rf"(?:(?P<t>(?:[\w-]+ ){{0,3}}?(?:{_AMOUNTS}|{_DATED}|budget limit)) (?:of|on) (?P<v>{_AMOUNT}|{_DATE})"
+    rf"|(?P<v2>{_AMOUNT}|{_DATE}) (?P<t2>(?:[\w-]+ ){{0,2}}?(?:{_AMOUNTS}|{_DATED}))){_FOR}"
 )
+
+
 _NEW = re.compile(
     rf"(?P<s>[Ii]|[Ww]e){HAVE}(?: got)? (?:a|my|our) new (?P<t>[\w ]{{3,30}}?)(?: is)?[: ]+"
     r"(?P<v>\d[\w .+-]*|\w+@[\w.]+)$"
@@ -183,7 +189,8 @@ _NEW = re.compile(
 def presumed(sentence: str, who: str, said_at: datetime | None) -> Made:
     """What a sentence takes for granted of a thing that changed."""
     for m in _PRESUMED.finditer(sentence):
-        for claim in of_thing(f"my {m['t']}{m['for'] or ''}", m["v"], who, said_at, told=True):
+        named = (m["t"] or m["t2"]) + (m["for"] or "").replace(",", "")
+        for claim in of_thing(f"my {named}", m["v"] or m["v2"], who, said_at, told=True):
             yield replace(claim, confidence=0.7)
 
 
