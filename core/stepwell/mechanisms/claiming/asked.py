@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
-from stepwell.mechanisms.claiming.claim import Claim, tokens
+from stepwell.mechanisms.claiming.claim import Claim
+from stepwell.mechanisms.claiming.values import tokens
 from stepwell.mechanisms.timespans import recurring, timespans
 
 _PAST = re.compile(

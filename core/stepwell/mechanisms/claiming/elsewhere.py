@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stepwell.mechanisms.claiming.claim import Claim, topic
+from stepwell.mechanisms.claiming.claim import Claim
+from stepwell.mechanisms.claiming.values import topic
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _UNSURE_ZH = re.compile(r"想|打算|如果|要是|可能|也许|希望|以前|曾经|小时候|听说|计划|会不会|说")

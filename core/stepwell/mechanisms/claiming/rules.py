@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from stepwell.mechanisms.claiming.claim import UNNAMED, Claim, dated, kind_of, topic
+from stepwell.mechanisms.claiming.claim import UNNAMED, Claim
 from stepwell.mechanisms.claiming.things import QUANTITY, TURNED, of_thing, of_things
+from stepwell.mechanisms.claiming.values import dated, kind_of, topic
 from stepwell.mechanisms.claiming.wordings import (
     BE,
     CHANGED,

@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
-from stepwell.mechanisms.claiming.claim import Claim, dated, kind_of, tokens, topic
+from stepwell.mechanisms.claiming.claim import Claim
+from stepwell.mechanisms.claiming.values import dated, kind_of, tokens, topic
 from stepwell.mechanisms.claiming.wordings import (
     CHANGED,
     HAVE,
@@ -14,6 +15,7 @@ from stepwell.mechanisms.claiming.wordings import (
     NAME,
     NOT_NAMES,
     PEOPLE,
+    RELATED,
     SHIFT,
     SINGLE,
     STATES,
@@ -25,6 +27,7 @@ from stepwell.mechanisms.claiming.wordings import (
 
 # "My dog Rex", but not "my flight to Riga".
 _CALLED = re.compile(r"[a-z]+(?: (?!(?:to|from|for|in|at|of|on|with|by)\b)[a-z]+)? ([A-Z][\w-]+)")
+_PRONOUNS = frozenset("it i we you he she they them there that these those what which".split())
 _AND = re.compile(r" (?:and|but|so|which|because|with) (?!\d).*$")
 
 
@@ -40,7 +43,9 @@ def _named(said: str, who: str) -> tuple[str, str] | None:
     if mine and (dog := _CALLED.fullmatch(words)):
         return (topic(dog[1]), "")
     name = topic(words)
-    return ((who if mine else ""), name) if name else None
+    if not name or _PRONOUNS.intersection(name.split()):
+        return None
+    return (who if mine else "", name)
 
 
 def of_thing(  # noqa: C901 - a list of rules
@@ -74,7 +79,7 @@ def of_thing(  # noqa: C901 - a list of rules
             yield Claim(subject, f"{name}#date", "", False, 0.8, changed=True)
         yield Claim(*slot, state, confidence=0.75, changed=told)
     elif kind != "text":
-        person = _RELATED.search(name)
+        person = RELATED.search(name)
         if person and kind == "number":
             if re.fullmatch(r"\d{1,2}(?: years? old)?", value):
                 yield Claim(f"{subject}/{name}", "age", value, confidence=0.85, changed=told)
@@ -88,10 +93,6 @@ def of_thing(  # noqa: C901 - a list of rules
         yield Claim(subject, f"{name}#text", value, confidence=0.75, changed=told, instead=instead)
 
 
-_RELATED = re.compile(
-    r"^(?:\w+ )?(?:son|daughter|kid|child|sister|brother|mother|father|mom|dad|wife|husband|dog|cat"
-    r"|baby|niece|nephew|cousin|grandma|grandpa)$"
-)
 _RECORD = re.compile(r"\b(?:record|time|pace|personal best|pb)\b")
 
 
@@ -156,7 +157,7 @@ _BECAME = re.compile(
 )
 _AMOUNT = (
     r"[$€£]?\d(?:[\w.,]*\w)?%?(?: (?!(?:for|but|is|are|and|so|to|in|on|this|that|with|by|from|as|at"
-    r"|of|or|if|when|while)\b)[a-z]+)?"
+    r"|of|or|if|when|while|which|who|after|before|because)\b)[a-z]+)?"
 )
 _AMOUNTS = (
     r"budget|quota|limit|goal|rate|salary|price|capacity|coverage|target|score|rent|fee|weight"

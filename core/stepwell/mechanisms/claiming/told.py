@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from stepwell.mechanisms.claiming.claim import Claim, kind_of, topic
+from stepwell.mechanisms.claiming.claim import Claim
+from stepwell.mechanisms.claiming.values import kind_of, topic
 from stepwell.models import Fact
 
 #: A model is believed less than a plain wording.

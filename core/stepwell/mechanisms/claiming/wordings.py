@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from stepwell.mechanisms.claiming.claim import UNNAMED, Claim, kind_of, topic
+from stepwell.mechanisms.claiming.claim import UNNAMED, Claim
+from stepwell.mechanisms.claiming.values import kind_of, topic
 
 Made = Iterator[Claim]
 Rule = tuple[re.Pattern[str], Callable[[re.Match[str], str], Made]]
 
 NOT_NAMES: Final = frozenset(
     "this that these those there here what everything something nothing everyone someone anyone it"
-    " he she they you i we who which one all some most many your his her their its yours mine".split()
+    " he she they you i we who which one all some most many them us me your his her their its yours mine".split()
 )
 W = r"[\w'/&+#.-]+"
 WHO = (
@@ -37,6 +38,11 @@ _TAIL = re.compile(
     r"|because .*|after .*|before .*|with (?:my|two|three|some) .*|sharp|please|anymore|any ?more"
     r"|every .*|on (?:all|every) .*|in (?:January|February|March|April|May|June|July|August"
     r"|September|October|November|December|spring|summer|autumn|winter|the \w+))$"
+)
+RELATED: Final = re.compile(
+    r"^(?:my |our )?(?:\w+ )?(?:son|daughter|kid|child|sister|brother|mother|father|mom|dad|wife"
+    r"|husband|dog|cat|baby|niece|nephew|cousin|grandma|grandpa|boyfriend|girlfriend|partner|friend"
+    r"|aunt|uncle|twins)$"
 )
 STATES: Final = {
     word: group[0]
@@ -157,16 +163,27 @@ def works(m: re.Match[str], who: str) -> Made:
     attribute = "role" if m["how"] == "as" else "employer"
     value = re.sub(r"^(?:a|an|the) ", "", m["v"])
     value, _, role = value.partition(" as ")
-    if re.match(r"(?:two|three|\d+|now|free|long|many|myself)\b", value):
+    if re.match(
+        r"(?:two|three|\d+|now|free|long|many|myself|me|us|you|him|her|them|everyone|everybody)\b",
+        value,
+    ):
         return
     yield from _one(m, who, attribute, value=value, holds=not ended)
     if role:
         yield from _one(m, who, "role", value=role.removeprefix("a ").removeprefix("an "))
 
 
+_CIRCLE = re.compile(
+    r"['’]s?$|\b(?:group|club|guild|meet-?up|committee|society|association|gym|team|community|channel"
+    r"|server|class|choir|league|union|church|library|program(?:me)?|course|slack|discord|board)\b",
+    re.IGNORECASE,
+)
+
+
 def joined(m: re.Match[str], who: str) -> Made:
     """An employer by joining."""
-    yield from _one(m, who, "employer", changed=True, instead=m["a"] or "")
+    if not _CIRCLE.search(m.string[m.start("v") :]):
+        yield from _one(m, who, "employer", changed=True, instead=m["a"] or "")
 
 
 def resigned(m: re.Match[str], who: str) -> Made:
@@ -226,6 +243,8 @@ def both(m: re.Match[str], who: str) -> Made:
 
 def aged(m: re.Match[str], who: str) -> Made:
     """An age."""
+    if m["s"].casefold().startswith(("my ", "our ")) and not RELATED.search(m["s"].casefold()):
+        return  # a radius is no age
     yield from _one(m, who, "age", sure=0.85)
 
 
@@ -271,7 +290,7 @@ def owned(m: re.Match[str], who: str) -> Made:
     count = re.match(r"(\d[\d,.]*k?|[a-z]+) (.+)", value)
     if count and kind_of(count[1]) == "number":
         things = topic(re.split(r" (?:on|in|at|and|for|with|of|from) ", count[2])[0])
-        if things.split() and not _PASSING.search(count[2]):
+        if things.split() and things not in NOT_NAMES and not _PASSING.search(count[2]):
             yield from _one(m, who, f"count {things}", value=count[1], sure=0.75)
     elif re.match(r"an? [A-Z]\w+(?: \w+)?$", value):
         yield from _one(m, who, "own", value=value, sure=0.6, exclusive=False)
