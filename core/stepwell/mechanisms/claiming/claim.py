@@ -69,7 +69,7 @@ def conflicts(newer: Claim, older: Claim) -> float:  # noqa: C901, PLR0911 - a l
     if UNNAMED in (newer.subject, older.subject):
         return 0.0
     if newer.slot != older.slot:
-        named = newer.instead and older.holds and newer.by == older.by
+        named = kind_of(newer.instead) == "text" and older.holds and newer.by == older.by
         return sure if named and _is_named(newer.instead, older) else 0.0
     different = differ(newer.value, older.value)
     if not newer.holds:

@@ -19,6 +19,7 @@ from stepwell.mechanisms.claiming.wordings import (
     HAVE,
     JUST,
     NAME,
+    NOT_NAMES,
     NOW,
     PLACE,
     WHO,
@@ -222,7 +223,10 @@ def corrected(rest: str) -> Made:
         return
     value = re.sub(r"^(?:on|at|to) ", "", clean(m["v"]))
     text = kind_of(value) == "text"
-    if len(value.split()) <= (2 if text else 4) and not (text and not value[:1].isupper()):
+    words = value.split()
+    if text and not all(word[0].isupper() and word.casefold() not in NOT_NAMES for word in words):
+        return
+    if 0 < len(words) <= (2 if text else 4):
         yield Claim(UNNAMED, "", value, confidence=0.75, changed=True)
 
 

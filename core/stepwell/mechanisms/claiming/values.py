@@ -136,7 +136,7 @@ def _numbers(value: str) -> list[str]:
     plain = " ".join(str(_NUMBERS.get(w, w)) for w in value.casefold().split())
     found = []
     for text in _NUMBER.findall(plain):
-        bare = re.sub(r",(?=\d{3}(?!\d))", "", text)
+        bare = re.sub(r",(?=\d{3}(?!\d))|\.0+$", "", text)
         found.append(bare[:-1] + "000" if bare.endswith("k") and "." not in bare else bare)
     return found
 
