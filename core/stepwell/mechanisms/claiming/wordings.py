@@ -290,7 +290,11 @@ def owned(m: re.Match[str], who: str) -> Made:
     count = re.match(r"(\d[\d,.]*k?|[a-z]+) (.+)", value)
     if count and kind_of(count[1]) == "number":
         things = topic(re.split(r" (?:on|in|at|and|for|with|of|from) ", count[2])[0])
-        if things.split() and things not in NOT_NAMES and not _PASSING.search(count[2]):
+        if (
+            0 < len(things.split()) <= 3
+            and things not in NOT_NAMES
+            and not _PASSING.search(count[2])
+        ):
             yield from _one(m, who, f"count {things}", value=count[1], sure=0.75)
     elif re.match(r"an? [A-Z]\w+(?: \w+)?$", value):
         yield from _one(m, who, "own", value=value, sure=0.6, exclusive=False)
