@@ -1,22 +1,37 @@
 """How well changing facts are told: pairs of turns of which the later replaces the earlier, or not.
 
-The cases, in changes.json, were written for this project, half of them as hard negatives. A split
-named "held" was not looked at while the rules were made.
+The cases, in changes.json, were written for this project, half of them as hard negatives. Splits
+whose names end in "held" were not looked at while the rules were made; those of "talk", which are
+as people write to an assistant, are split by a hash of their names. Where a case has a question,
+the turn that says how it is now should be the first hit, among some small talk.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from stepwell import EdgeKind, Filter, Memory, Record, Scope, Status, Turn, View, hookimpl
+from stepwell import EdgeKind, Filter, Memory, Preset, Record, Scope, Status, Turn, View, hookimpl
 
 CASES: Final = Path(__file__).with_name("changes.json")
 _SEVERAL: Final = 1000
+_LOOKED_AT: Final = 10
+#: The policies that are in question.
+_POLICIES: Final = ("facts", "current")
+_SMALL_TALK: Final = (
+    "Morning! Did everybody sleep well?",
+    "The train was late again, as usual.",
+    "I like the new lamp in the hall.",
+    "Could you send me that recipe?",
+    "It rained all day, so we played cards.",
+    "Now that is a good question.",
+    "My favourite part was the ending.",
+    "How much longer will the meeting take?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,7 @@ class Case:
     turns: tuple[tuple[str, str, datetime], ...]
     pair: tuple[int, int]
     replaces: bool
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +75,19 @@ def cases(path: Path = CASES) -> list[Case]:
         Case(
             one["id"], one["split"], one["kind"],
             tuple((who, text, datetime.fromisoformat(at)) for who, text, at in one["turns"]),
-            (one["pair"][0], one["pair"][1]), one["replaces"],
+            (one["pair"][0], one["pair"][1]), one["replaces"], one.get("question"),
         )
         for one in read
     ]  # fmt: skip
 
 
 class _Looking:
-    """Tells which turn's facts replace which other turn's, when all is settled."""
+    """Tells which turn's facts replace which other turn's, by scope, when all is settled."""
 
     name = "bench-looking"
 
     def __init__(self) -> None:
-        self.pairs: set[tuple[str, str]] = set()
+        self.pairs: dict[tuple[str, ...], set[tuple[str, str]]] = {}
 
     @hookimpl
     def maintain(self, view: View) -> None:
@@ -80,10 +96,13 @@ class _Looking:
         facts = [record.id for record in view.records(where, limit=_SEVERAL)]
         newer = view.links(facts, EdgeKind.SUPERSEDES, into=True)
         turns = {name: self._turns(name, view) for name in facts}
-        for older, edges in newer.items():
-            for edge in edges:
-                for late in turns.get(edge.source, ()):
-                    self.pairs |= {(early, late) for early in turns[older]}
+        self.pairs[view.scope] = {
+            (early, late)
+            for older, edges in newer.items()
+            for edge in edges
+            for late in turns.get(edge.source, ())
+            for early in turns[older]
+        }
 
     def _turns(self, name: str, view: View) -> list[str]:
         edges = view.links([name], EdgeKind.DERIVED_FROM).get(name, ())
@@ -91,27 +110,55 @@ class _Looking:
         return [record.turn for record in found if record is not None and record.turn is not None]
 
 
-def replaced(case: Case) -> bool:
-    """Whether the policy says that of the pair the later turn replaces the earlier."""
+def replaced(some: Sequence[Case]) -> dict[str, bool]:
+    """By case, whether the policy says that of the pair the later turn replaces the earlier."""
     looking = _Looking()
     with Memory.open(embedder=None, plugins=[looking], discover=False) as memory:
-        scope = memory.scope("case")
-        _said(scope, case)
-        scope.consolidate()
-        scope.consolidate()  # the last look is at what the first has left
-    return (f"t{case.pair[0]}", f"t{case.pair[1]}") in looking.pairs
+        for case in some:
+            scope = memory.scope("case", case.id)
+            _said(scope, case)
+            scope.consolidate()
+            scope.consolidate()  # the last look is at what the first has left
+    pairs = {case.id: looking.pairs.get(("case", case.id), set()) for case in some}
+    return {case.id: (_name(case.pair[0]), _name(case.pair[1])) in pairs[case.id] for case in some}
+
+
+def found_first(some: Sequence[Case], *, facts: bool) -> dict[str, bool]:
+    """By case with a question, whether the first hit says how it is now; with the policy or not."""
+    with Memory.open(embedder=None) as memory:
+        names = tuple(name for name in memory.plugins if facts or name not in _POLICIES)
+    first: dict[str, bool] = {}
+    preset = Preset("bench-facts" if facts else "bench-no-facts", 1, names)
+    with Memory.open(preset=preset, embedder=None, discover=False) as memory:
+        for case in some:
+            if case.question is None or not case.replaces:
+                continue
+            scope = memory.scope("case", case.id)
+            _said(scope, case)
+            scope.remember_many(
+                Turn(id=f"s{n}", text=text, actor="Sam", role="user", session="t")
+                for n, text in enumerate(_SMALL_TALK)
+            )
+            scope.consolidate()
+            hits = scope.recall(case.question, k=_LOOKED_AT)
+            first[case.id] = bool(hits) and hits[0].record.turn == _name(case.pair[1])
+    return first
+
+
+def _name(place: int) -> str:
+    return f"t{place}"
 
 
 def _said(scope: Scope, case: Case) -> None:
     scope.remember_many(
-        Turn(id=f"t{n}", text=text, actor=who, role="user", session="s", at=at)
+        Turn(id=_name(n), text=text, actor=who, role="user", session="s", at=at)
         for n, (who, text, at) in enumerate(case.turns)
     )
 
 
-def told(some: Sequence[Case], split: str) -> Told:
+def told(some: Sequence[Case], split: str, answers: Mapping[str, bool]) -> Told:
     """What the policy says of the cases of a split."""
-    said = [(case.replaces, replaced(case)) for case in some if case.split == split]
+    said = [(case.replaces, answers[case.id]) for case in some if case.split == split]
     return Told(
         split, said.count((True, True)), said.count((False, True)), said.count((True, False)),
         said.count((False, False)),

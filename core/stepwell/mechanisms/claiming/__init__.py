@@ -15,6 +15,7 @@ from typing import Final
 
 from stepwell.mechanisms.claiming import elsewhere, rules
 from stepwell.mechanisms.claiming.claim import Claim
+from stepwell.mechanisms.claiming.things import presumed
 
 #: Nobody tells of more changes at once; and of longer clauses, only the beginning is read.
 MOST: Final = 32
@@ -123,22 +124,27 @@ def _of_sentence(sentence: str, who: str, said_at: datetime | None) -> Iterator[
         if not asks:
             yield from elsewhere.chinese(bare, who)
         return
-    if _ASKS.match(bare) or _SUPPOSED.search(bare):
+    # Few sentences claim anything: whether one may claim at all is asked when it does.
+    fixes = _FIXES.match(bare) is not None
+    found = [] if asks else [(bare[:0], one) for one in rules.turned(bare[:_CLAUSE], who, said_at)]
+    clauses = _clauses(bare)
+    for clause in clauses[:-1] if asks else clauses:
+        read = (*_of_clause(clause, who, said_at, fixes), *elsewhere.german(clause, who))
+        if read and not _UNSURE.search(clause) and not _ASKS.match(clause):
+            found += [(clause, one) for one in read]
+    granted = (
+        list(presumed(bare[:_CLAUSE], who, said_at)) if " of " in bare or " on " in bare else []
+    )
+    if granted and not _SUPPOSED.search(bare):
+        slots = {claim.slot for _, claim in found}
+        yield from (claim for claim in granted if claim.slot not in slots)
+    if not found or _ASKS.match(bare) or _SUPPOSED.search(bare):
         return
     sure = 0.4 if _JOKE.search(bare) else 1.0
-    fixes = _FIXES.match(bare) is not None
-    for claim in () if asks else rules.turned(bare[:_CLAUSE], who, said_at):
-        yield replace(claim, confidence=claim.confidence * sure)
-    clauses = _clauses(bare)
-    if asks:
-        clauses = clauses[:-1]
-    for clause in clauses:
-        if _UNSURE.search(clause) or _ASKS.match(clause):
-            continue
-        for claim in (*_of_clause(clause, who, said_at, fixes), *elsewhere.german(clause, who)):
-            weak = sure * (0.5 if _LONG_AGO.search(clause) else 1.0)
-            one = claim.exclusive and _ALSO.search(clause) is None
-            yield replace(claim, confidence=claim.confidence * weak, exclusive=one)
+    for clause, claim in found:
+        weak = sure * (0.5 if _LONG_AGO.search(clause) else 1.0)
+        one = claim.exclusive and _ALSO.search(clause) is None
+        yield replace(claim, confidence=claim.confidence * weak, exclusive=one)
 
 
 def _clauses(sentence: str) -> list[str]:

@@ -7,7 +7,7 @@ their slots alone, never by how alike their words are.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -86,6 +86,11 @@ class Claim:
     def slot(self) -> tuple[str, str]:
         """What it is about."""
         return (self.subject, self.attribute)
+
+
+def bare(claim: Claim) -> Claim:
+    """A claim by what it says alone, wherever it stands."""
+    return claim if claim.span == (0, 0) else replace(claim, span=(0, 0))
 
 
 def stem(word: str) -> str:
@@ -271,7 +276,10 @@ class _Live:
         self._places: dict[Claim, list[int]] = {}
 
     def add(self, claim: Claim, place: int) -> None:
-        self._places.setdefault(claim, []).append(place)
+        places = self._places.setdefault(claim, [])
+        places.append(place)
+        if len(places) > 1:
+            return
         for index, key in self._keys(claim):
             index.setdefault(key, {})[claim] = None
 
@@ -309,13 +317,35 @@ def successors(claims: Sequence[Claim], least: float = 0.5) -> dict[int, tuple[i
     """
     replaced: dict[int, tuple[int, float]] = {}
     live = _Live()
+    latest: Claim | None = None
     for place, spoken in enumerate(claims):
-        claim = replace(spoken, span=(0, 0))
+        claim = bare(spoken)
         if claim.confidence < least:
             continue
+        if claim == latest:
+            live.add(claim, place)
+            continue
+        latest = claim
         for rival in live.rivals(claim):
             sure = conflicts(claim, rival)
             if sure >= least:
                 replaced.update(dict.fromkeys(live.take(rival), (place, sure)))
         live.add(claim, place)
     return replaced
+
+
+def repeats(claims: Sequence[Claim], replaced: Mapping[int, object]) -> frozenset[int]:
+    """The places of claims that only say again what holds still.
+
+    `claims` are in the order of time, `replaced` names those that hold no more.
+    """
+    held: set[Claim] = set()
+    found: set[int] = set()
+    for place, spoken in enumerate(claims):
+        claim = bare(spoken)
+        if place in replaced:
+            continue
+        if claim in held:
+            found.add(place)
+        held.add(claim)
+    return frozenset(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
 from stepwell.mechanisms.claiming.claim import Claim, dated, kind_of, tokens, topic
@@ -22,6 +23,10 @@ from stepwell.mechanisms.claiming.wordings import (
     clean,
 )
 
+# "My dog Rex", but not "my flight to Riga".
+_CALLED = re.compile(r"[a-z]+(?: (?!(?:to|from|for|in|at|of|on|with|by)\b)[a-z]+)? ([A-Z][\w-]+)")
+_AND = re.compile(r" (?:and|but|so|which|because|with) (?!\d).*$")
+
 
 def _named(said: str, who: str) -> tuple[str, str] | None:
     """The subject and the topic of a noun phrase: "my sister's car", "the deadline for Orion"."""
@@ -32,7 +37,7 @@ def _named(said: str, who: str) -> tuple[str, str] | None:
     if not first or first in NOT_NAMES:
         return None
     mine = own is not None and own[1].casefold() in ("my", "our")
-    if mine and (dog := re.fullmatch(r"[a-z]+(?: [a-z]+)? ([A-Z][\w-]+)", words)):
+    if mine and (dog := _CALLED.fullmatch(words)):
         return (topic(dog[1]), "")
     name = topic(words)
     return ((who if mine else ""), name) if name else None
@@ -51,6 +56,8 @@ def of_thing(  # noqa: C901 - a list of rules
     value = re.sub(r"^(?:on|at|due|by|for|planned|scheduled|set|down|up|to|until) (?=.)", "", value)
     value = re.sub(r"^(?:on|at|for|to|by|in) (?=.)", "", value)
     value = dated(clean(re.sub(r"^(?:the|an?) (?=[A-Z\d])", "", value)), said_at)
+    first = _AND.sub("", value)
+    value = first if kind_of(first) != "text" else value
     if named is None or not value:
         return
     subject, name = named
@@ -147,10 +154,25 @@ _BECAME = re.compile(
     rf"{_NP} (?:has been|was|got)(?: now| finally| just)* (?P<v>merged|closed|reopened|fixed|resolved"
     r"|approved|rejected|deployed|finished|completed|deprecated|disabled|enabled|repaired)\b"
 )
+_AMOUNT = (
+    r"[$€£]?\d(?:[\w.,]*\w)?%?(?: (?!(?:for|but|is|are|and|so|to|in|on|this|that|with|by|from|as|at"
+    r"|of|or|if|when|while)\b)[a-z]+)?"
+)
+_AMOUNTS = (
+    r"budget|quota|limit|goal|rate|salary|price|capacity|coverage|target|score|rent|fee|weight"
+    r"|size|timeout|allowance|cap"
+)
 QUANTITY = re.compile(
-    r"\b(?P<o>my|our|the|an?)(?P<new> new)? (?P<t>(?:[a-z-]+ ){0,2}?(?:budget|quota|limit|goal|rate|salary"
-    r"|price|capacity|coverage|target|score|rent|fee|weight|size|timeout|allowance|cap))"
-    r" of (?P<v>[$€£]?\d[\w.,%]*(?: [a-z]+)?)(?P<for> for (?:the |my |our )?[a-z]+)?"
+    r"\b(?P<o>my|our|the|an?)(?P<new> new)? (?P<t>(?:[a-z-]+ ){0,2}?(?:" + _AMOUNTS + r"))"
+    rf" of (?P<v>{_AMOUNT})(?P<for> for (?:the |my |our )?[a-z]+)?"
+)
+# Who speaks of "my new deadline of May 16" says that it is so, also when asking or planning.
+_PRESUMED = re.compile(
+    r"\b(?:my|our|the) (?:new|increased|raised|higher|reduced|lower|updated|extended|revised|adjusted) "
+    r"(?P<t>(?:[\w-]+ ){0,3}?(?:" + _AMOUNTS + r"|deadline|due date|date|budget limit))"
+    r" (?:of|on) (?P<v>" + _AMOUNT + r"|(?:January|February|March|April|May|June|July|August"
+    r"|September|October|November|December) \d{1,2}(?:, \d{4})?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur"
+    r"|Sun)day)(?P<for> for (?:the |my |our )?[a-z]+(?: [a-z]+)?(?=\W*$))?"
 )
 _NEW = re.compile(
     rf"(?P<s>[Ii]|[Ww]e){HAVE}(?: got)? (?:a|my|our) new (?P<t>[\w ]{{3,30}}?)(?: is)?[: ]+"
@@ -158,7 +180,20 @@ _NEW = re.compile(
 )
 
 
-def of_things(clause: str, who: str, said_at: datetime | None) -> Made:  # noqa: C901 - a list of rules
+def presumed(sentence: str, who: str, said_at: datetime | None) -> Made:
+    """What a sentence takes for granted of a thing that changed."""
+    for m in _PRESUMED.finditer(sentence):
+        for claim in of_thing(f"my {m['t']}{m['for'] or ''}", m["v"], who, said_at, told=True):
+            yield replace(claim, confidence=0.7)
+
+
+_HAS = re.compile(
+    rf"{_NP}(?: now| currently)? (?:has|have|contains?|holds)(?: now| already)? (?P<v>\d[\d,.]*k?)"
+    r" (?P<n>[a-z]+)(?P<now> now)?\b"
+)
+
+
+def of_things(clause: str, who: str, said_at: datetime | None) -> Made:  # noqa: C901, PLR0912 - a list of rules
     """What a clause says of a thing."""
     told = CHANGED.search(clause) is not None
     for expression in (_SHIFTING, _SHIFTED):
@@ -176,6 +211,10 @@ def of_things(clause: str, who: str, said_at: datetime | None) -> Made:  # noqa:
     elif (m := _HELD.match(clause)) and PEOPLE & tokens(m["t"]):
         if m["v"].casefold() not in NOT_NAMES:
             yield Claim("", f"{topic(m['t'])}#text", m["v"], changed=told)
+    elif m := _HAS.match(clause):
+        if (named := _named(m["t"], who)) and named[1]:
+            slot = f"count {topic(m['n'])} of {named[1]}"
+            yield Claim(named[0], slot, m["v"], confidence=0.7, changed=told)
     elif m := _NEW.match(clause):
         yield from of_thing("my " + m["t"], m["v"], who, said_at, told=True)
     elif m := _OPEN.match(clause):

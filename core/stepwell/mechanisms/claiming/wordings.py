@@ -129,9 +129,14 @@ def _one(
 # homes and jobs -------------------------------------------------------------------------------
 
 
+_PASSIVE = re.compile(r" (?:was|were|is|are|been|being|got|gets)$")
+
+
 def moved(m: re.Match[str], who: str) -> Made:
     """A home by a move."""
-    if m["v"].split()[0].casefold() in ("monday", "tuesday", "version", "plan", "phase"):
+    if kind_of(m["v"]) != "text" or _PASSIVE.search(m["s"]):
+        return  # an appointment
+    if m["v"].split()[0].casefold() in ("version", "plan", "phase"):
         return
     yield from _one(m, who, "home", sure=0.9, changed=True, instead=m["a"] or "")
 
