@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stepwell.contracts import View
+from stepwell.contracts import Plan, View
 from stepwell.hookspecs import hookimpl
 from stepwell.models import EdgeKind, Hit
 
@@ -18,19 +18,29 @@ class Together:
     Nothing is cut off that way, as it would be by choosing groups first. The rule is that of
     weighing members by their group (HCAM, arXiv 2105.14039, section 3; H-MEM routes hard instead),
     with the best member for the group's own score.
+
+    In a context, which is offered many hits, only the `near` best are lifted: further down, what
+    stands beside a weak hit says nothing.
     """
 
     share: float = 1 / 6
+    near: int = 30
     name: str = "together"
 
     @property
     def params(self) -> dict[str, object]:
         """What the file remembers of it."""
-        return {"share": self.share}
+        return {"share": self.share, "near": self.near}
 
     @hookimpl
-    def refine(self, hits: Sequence[Hit], view: View) -> Sequence[Hit]:
+    def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """The hits, those of one trace nearer to each other."""
+        if plan.query.budget is None:
+            return self._together(hits, view)
+        lifted = self._together(hits[: self.near], view)
+        return [*lifted, *hits[self.near :]]
+
+    def _together(self, hits: Sequence[Hit], view: View) -> Sequence[Hit]:
         turns = [hit.record.id for hit in hits if hit.record.level == 0]
         if len(turns) < 2:
             return hits

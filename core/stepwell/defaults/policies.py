@@ -143,7 +143,7 @@ class FlatPacker:
 class Packer:
     """Packs what is worth most for its tokens, in time order."""
 
-    density: float = 0.1
+    density: float = 0.07
     name: str = "packer"
 
     @property
