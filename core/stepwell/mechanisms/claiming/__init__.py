@@ -82,7 +82,7 @@ def claims(text: str, speaker: str, said_at: datetime | None = None) -> tuple[Cl
     """What a speaker claims, in order. Never raises.
 
     "I" and "we" are the speaker. A correction that names nothing has the subject `UNNAMED`, and is
-    given a name by `claims.resolved`.
+    given a name by `claim.resolved`.
     """
     made: list[Claim] = []
     who = speaker.casefold().strip()

@@ -1,6 +1,6 @@
 """Claims: what somebody says of something that may change, and when one takes another's place.
 
-A claim is read from a text by `changing.claims`. Whether two are about the same thing is told by
+A claim is read from a text by `claiming.claims`. Whether two are about the same thing is told by
 their slots alone, never by how alike their words are.
 """
 
