@@ -340,6 +340,7 @@ def test_chinese_code_and_logs_break_nothing():
     [
         ("How can I use my new budget of $90 best?", "$90"),
         ("I'm planning around the new deadline of May 16, is that wise?", "May 16"),
+        ("Please plan with my new budget of $90.", "$90"),
         ("If I had the new budget of $90, what could I buy?", None),
         ("How do I get a new deadline of May 16?", None),
     ],

@@ -132,14 +132,14 @@ def _of_sentence(sentence: str, who: str, said_at: datetime | None) -> Iterator[
         read = (*_of_clause(clause, who, said_at, fixes), *elsewhere.german(clause, who))
         if read and not _UNSURE.search(clause) and not _ASKS.match(clause):
             found += [(clause, one) for one in read]
-    granted = (
-        list(presumed(bare[:_CLAUSE], who, said_at)) if " of " in bare or " on " in bare else []
-    )
-    if granted and not _SUPPOSED.search(bare):
-        slots = {claim.slot for _, claim in found}
-        yield from (claim for claim in granted if claim.slot not in slots)
-    if not found or _ASKS.match(bare) or _SUPPOSED.search(bare):
+    presumes = " of " in bare or " on " in bare
+    granted = list(presumed(bare[:_CLAUSE], who, said_at)) if presumes else []
+    if not (found or granted) or _SUPPOSED.search(bare):
         return
+    if _ASKS.match(bare):
+        found = []
+    slots = {claim.slot for _, claim in found}
+    yield from (claim for claim in granted if claim.slot not in slots)
     sure = 0.4 if _JOKE.search(bare) else 1.0
     for clause, claim in found:
         weak = sure * (0.5 if _LONG_AGO.search(clause) else 1.0)
