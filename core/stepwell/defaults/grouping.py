@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from stepwell.contracts import Plan, View
 from stepwell.hookspecs import hookimpl
+from stepwell.mechanisms.questions import read
 from stepwell.models import EdgeKind, Hit
 
 
@@ -35,6 +36,8 @@ class Together:
     @hookimpl
     def refine(self, hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
         """The hits, those of one trace nearer to each other."""
+        if not read(plan.query.text).plain:
+            return hits  # what answers a line stands right before it; a remark is about one turn
         if plan.query.budget is None:
             return self._together(hits, view)
         lifted = self._together(hits[: self.near], view)

@@ -88,8 +88,10 @@ class Ranker:
         )
 
     @hookimpl
-    def refine(self, hits: Sequence[Hit]) -> Sequence[Hit]:
+    def refine(self, hits: Sequence[Hit], plan: Plan) -> Sequence[Hit]:
         """A turn of somebody who is asked about, that only asks others, answers less."""
+        if not questions.read(plan.query.text).plain:
+            return hits
         asking = [
             hit
             for hit in hits

@@ -105,6 +105,11 @@ class Question:
     parts: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
+    @property
+    def plain(self) -> bool:
+        """Whether it asks something: neither a line nor a remark."""
+        return self.line_of is None and not self.remark
+
 
 def read(question: str) -> Question:
     """Read a question. Never raises; takes time linear in its first 2,000 characters."""
