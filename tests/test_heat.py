@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell.mechanisms.heat import TAU, bounded_heat, heat, recency
+from stepwell.mechanisms.heat import TAU, heat, recency
 
-counts = st.integers(0, 1_000_000)
 ages = st.floats(0, 1e12)
 
 
@@ -34,16 +33,3 @@ def test_what_was_visited_later_is_no_colder(one, other):
 
 def test_a_visit_that_is_still_to_come_counts_as_one_of_now():
     assert recency(-5.0) == 1.0
-
-
-@given(counts, counts, ages)
-def test_bounded_heat_stays_below_1_and_grows_with_each_count(visits, length, age):
-    told = bounded_heat(visits, length, age)
-    assert 0 <= told < 1
-    assert bounded_heat(visits + 1, length, age) >= told
-    assert bounded_heat(visits, length + 1, age) >= told
-
-
-def test_bounded_heat_is_of_logarithms():
-    raw = math.log(3) + math.log(4) + 1
-    assert bounded_heat(2, 3, 0.0) == pytest.approx(raw / (1 + raw))

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell import Filter, Memory
+from stepwell import Filter, Memory, hookimpl
 from stepwell.mechanisms.questions import read
 from stepwell.mechanisms.zooming import zoom
+from stepwell.models import Hit
+from stepwell.ops import Hide
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TOPICS = (
@@ -141,6 +143,50 @@ def test_a_filter_is_obeyed(spoken):
 )
 def test_an_overview_is_asked_for_in_words_that_ask_for_nothing_else(question, overall):
     assert read(question).overall is overall
+
+
+class Hiding:
+    """Hides the turns that say so."""
+
+    name = "hiding"
+
+    @hookimpl
+    def maintain(self, view):
+        return [Hide(id=turn.id) for turn in view.records(Filter(level=0)) if turn.payload["hide"]]
+
+
+class Careless:
+    """Shows every turn that it finds at the end of an edge."""
+
+    name = "careless"
+
+    @hookimpl
+    def refine(self, hits, view):
+        groups = view.records(Filter(level=1))
+        ends = [e.target for edges in view.links([g.id for g in groups], "contains").values() for e in edges]
+        return [*hits, *(Hit(view.get(end), 0.1, (view.get(end).turn,), {}) for end in ends)]
+
+
+@pytest.mark.parametrize("plugins", [(Hiding(),), (Hiding(), Careless())])
+def test_a_hidden_turn_stands_in_no_overview(plugins):
+    with Memory.open(":memory:", seed=1, plugins=plugins) as memory:
+        scope = memory.scope("ann")
+        scope.remember_many(
+            {
+                "id": f"t{n}", "text": f"{TOPICS[n // 8]} Part {n}.", "session": f"s{n // 8}",
+                "at": START + timedelta(days=n // 8, minutes=n % 8), "payload": {"hide": n % 4 == 0},
+            }
+            for n in range(48)
+        )  # fmt: skip
+        scope.consolidate()
+        assert scope.count(Filter(level=0, status="hidden")) == 12
+        recall = scope.recall("What did we talk about?", k=100)
+        shown = list(recall)
+        for budget in (200, 400, 600, 800):
+            shown += scope.context("What did we talk about?", budget=budget).hits
+        names = {hit.record.turn for hit in shown if hit.record.level == 0}
+        assert names and not names & {f"t{n}" for n in range(0, 48, 4)}
+        assert not recall.degraded
 
 
 @given(

@@ -72,7 +72,10 @@ class Bounds:
     def _beyond(self, turns: Sequence[Record], view: View) -> list[str]:
         old = {t.id for t in turns if self.age is not None and view.now - _said(t) > self.age}
         left = [turn for turn in turns if turn.id not in old]
-        sizes = {turn.id: self._size(turn, view) for turn in left} if self.size is not None else {}
+        sizes: dict[str, int] = {}
+        if self.size is not None:
+            each = 4 * view.vectors([]).shape[1] + _OVERHEAD
+            sizes = {turn.id: len(turn.text.encode()) + each for turn in left}
         total = sum(sizes.values())
         over = self.records is not None and len(left) > self.records
         if self.unused is None and not over and (self.size is None or total <= self.size):
@@ -99,11 +102,6 @@ class Bounds:
         return [
             name for name in traces if not any(e.target in active for e in inside.get(name, ()))
         ][:_STEP]
-
-    def _size(self, turn: Record, view: View) -> int:
-        space = view.models.space
-        dim = int(space.rpartition("/")[2]) if space and space.rpartition("/")[2].isdigit() else 0
-        return len(turn.text.encode()) + 4 * dim + _OVERHEAD
 
 
 def _said(turn: Record) -> datetime:

@@ -20,9 +20,11 @@ from stepwell.contracts import FloatArray, View
 from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import grouping, placing
+from stepwell.mechanisms.grounding import members as members_of
+from stepwell.mechanisms.grounding import vectors_of
 from stepwell.mechanisms.grouping import normal
 from stepwell.mechanisms.labelling import labels
-from stepwell.mechanisms.segmenting import bags, segments
+from stepwell.mechanisms.segmenting import segments
 from stepwell.models import EdgeKind, Kind, Record, Status, aware
 from stepwell.ops import Add, Hide, Op, Revise, SetState, Unlink
 
@@ -33,8 +35,6 @@ _SAMPLE: Final = 48
 #: What one step of maintaining does at most: ops, about, and groups that are written.
 _MANY: Final = 500
 _STEP: Final = 128
-#: Records that are looked up at once.
-_PAGE: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Levels:
     @hookimpl
     def segment(self, buffer: Sequence[Record], view: View) -> Sequence[int]:
         """Ends of traces; the last one stays open."""
-        vectors = _vectors(view, buffer)
+        vectors = vectors_of(buffer, view)
         return segments(
             vectors, [record.said_at for record in buffer], least=self.least, most=self.most,
             silence=timedelta(hours=self.silence),
@@ -102,7 +102,7 @@ class Levels:
 
     def _again(self, record: Record, view: View) -> Sequence[Op]:
         """A group that lost a member by forgetting, written anew of those that are left."""
-        members = _active(view, record.id)
+        members = members_of([record], view)[record.id]
         if not members:
             return [Hide(id=record.id)]
         texts = [_text(member) for member in members]
@@ -125,7 +125,7 @@ class Levels:
             level = _level(view, number, known)
             if not level.records and len(level.below) < self.few:
                 break
-            usual = placing.usual(_vectors(view, list(level.below.values())[:_SAMPLE]))
+            usual = placing.usual(vectors_of(list(level.below.values())[:_SAMPLE], view))
             for step in (self._placed, self._emptied, self._split, self._joined, self._described):
                 ops = step(view, level, usual)
                 if ops:
@@ -149,7 +149,7 @@ class Levels:
         if not loose:
             return []
         least = placing.threshold(usual, self.near[level.number - 2])
-        vectors = _vectors(view, loose)
+        vectors = vectors_of(loose, view)
         counts = [len(level.members[group.id]) for group in level.records]
         placed = placing.grown(_centres(view, level), counts, vectors, least)
         ops: list[Op] = []
@@ -178,7 +178,7 @@ class Levels:
             members = level.inside(group)
             if len(members) <= self.full or len(ops) > _MANY:
                 continue
-            vectors = _vectors(view, members)
+            vectors = vectors_of(members, view)
             kept, *leaving = placing.parts(vectors, self.full)
             for number, part in enumerate(leaving):
                 some = [members[at] for at in part]
@@ -246,13 +246,13 @@ def _level(view: View, number: int, known: dict[int, dict[str, Record]]) -> _Lev
         record.id: [e.target for e in edges.get(record.id, ()) if e.target in below]
         for record in records
     }
-    return _Level(number, records, members, below, _vectors(view, records))
+    return _Level(number, records, members, below, vectors_of(records, view))
 
 
 def _centres(view: View, level: _Level) -> FloatArray:
     """The average of each group's members' vectors, not normalised, (g, dim)."""
     place = {name: at for at, name in enumerate(level.below)}
-    vectors = _vectors(view, list(level.below.values()))
+    vectors = vectors_of(list(level.below.values()), view)
     made = np.zeros((len(level.records), vectors.shape[1]), np.float32)
     for row, group in zip(made, level.records, strict=True):
         inside = [place[name] for name in level.members[group.id]]
@@ -261,31 +261,8 @@ def _centres(view: View, level: _Level) -> FloatArray:
     return made
 
 
-def _records(view: View, names: Sequence[str]) -> list[Record]:
-    """The active records of some ids, in their order."""
-    known: dict[str, Record] = {}
-    for first in range(0, len(names), _PAGE):
-        page = Filter(id=list(names[first : first + _PAGE]))
-        known |= {record.id: record for record in view.records(page, limit=_PAGE)}
-    return [known[name] for name in names if name in known]
-
-
-def _active(view: View, group: str) -> list[Record]:
-    edges = view.links([group], EdgeKind.CONTAINS).get(group, ())
-    return _records(view, [edge.target for edge in edges])
-
-
-def _vectors(view: View, records: Sequence[Record]) -> FloatArray:
-    """Vectors of records: the embedder's, or those of their words where there is none."""
-    if view.models.space is not None:
-        made = view.vectors([record.id for record in records])
-        if made.shape[1]:
-            return made
-    return bags([record.text for record in records])
-
-
 def _mean(view: View, members: Sequence[Record]) -> FloatArray:
-    return normal(_vectors(view, members).sum(axis=0))
+    return normal(vectors_of(members, view).sum(axis=0))
 
 
 def _text(record: Record) -> str:

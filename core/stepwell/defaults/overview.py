@@ -130,7 +130,8 @@ def _zoomed(view: View, grown: _Grown, query: Query, spoken: Sequence[str]) -> l
 
     @cache
     def turn(name: str) -> Record | None:
-        return view.get(name)
+        record = view.get(name)
+        return record if record is not None and record.status is Status.ACTIVE else None
 
     def cost(name: str) -> int:
         record = known.get(name) or turn(name)
@@ -143,7 +144,7 @@ def _zoomed(view: View, grown: _Grown, query: Query, spoken: Sequence[str]) -> l
         return grown.size(name) * (1 + (_NEWER - 1) * newer)
 
     def members(name: str) -> Sequence[str]:
-        return grown.members.get(name, ())
+        return [part for part in grown.members.get(name, ()) if part in known or turn(part)]
 
     return zoom(roots, members, size, cost, (query.budget or 0) - _FRAME)
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from stepwell.contracts import Candidates, Packing, Plan, Query, View
 from stepwell.defaults.facts import Current, Facts
-from stepwell.defaults.grouping import Together
 from stepwell.defaults.levels import Levels
 from stepwell.defaults.overview import Overview
 from stepwell.defaults.ranking import WEIGHTS, Ranker
+from stepwell.defaults.together import Together
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import scoring
 from stepwell.mechanisms.packing import by_worth, pack_flat

@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 from stepwell.contracts import Index, IndexSpec
 from stepwell.defaults.facts import Current, Facts
-from stepwell.defaults.grouping import Together
 from stepwell.defaults.levels import Levels
 from stepwell.defaults.overview import Overview
 from stepwell.defaults.policies import (
@@ -21,6 +20,7 @@ from stepwell.defaults.policies import (
 )  # fmt: skip
 from stepwell.defaults.ranking import Ranker
 from stepwell.defaults.sqlite.store import SqliteStore
+from stepwell.defaults.together import Together
 from stepwell.defaults.vector_index import VectorIndex
 from stepwell.defaults.word_index import WordIndex
 from stepwell.hookspecs import hookimpl

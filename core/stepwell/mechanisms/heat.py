@@ -36,12 +36,3 @@ def heat(
     """The sum alpha visits + beta length + gamma exp(-age / tau), of one thing or of many."""
     counted = alpha * np.asarray(visits, np.float64) + beta * np.asarray(length, np.float64)
     return np.asarray(counted + gamma * recency(age, tau))
-
-
-def bounded_heat(
-    visits: npt.ArrayLike, length: npt.ArrayLike, age: npt.ArrayLike, *, tau: float = TAU
-) -> FloatArray:
-    """The same in [0, 1): counts by their logarithms, so that none outweighs the rest for good."""
-    counted = np.log1p(np.asarray(visits, np.float64)) + np.log1p(np.asarray(length, np.float64))
-    raw = counted + recency(age, tau)
-    return np.asarray(raw / (1.0 + raw))

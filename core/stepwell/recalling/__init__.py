@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.contracts import (
+    STATUS_CODES,
     Block,
     BoolArray,
     Candidates,
@@ -221,6 +222,8 @@ class Recaller:
                     held = run.view.get(hit.record.id)
                     if held is None or hit.record.scope != run.view.scope:
                         raise ValueError("a record that this scope does not hold")
+                    if STATUS_CODES[held.status] not in run.view.statuses:
+                        continue  # hidden, say: a policy that follows edges need not know
                     known[held.id] = held
                 score = float(min(1.0, max(0.0, hit.score)))
                 if math.isnan(score):

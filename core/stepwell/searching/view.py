@@ -80,7 +80,7 @@ class ScopeView:
         self._store = store
         self._caches = caches
         self._keys_of = keys_of
-        self._statuses = statuses or (ACTIVE if moment is None else HELD)
+        self.statuses = statuses or (ACTIVE if moment is None else HELD)
         self._locks = ExitStack()
         self._reading = ExitStack()
         self._reader: StoreReader | None = None
@@ -156,7 +156,7 @@ class ScopeView:
             # The lock before the transaction: what is open ends, and is begun again after it.
             self._reading.close()
             self._reader = None
-            flavour = Flavour(self._statuses, episodes)
+            flavour = Flavour(self.statuses, episodes)
             cache = self._locks.enter_context(self._caches.use(row.number, flavour))
             row = self.row
             if row is None:
@@ -368,7 +368,7 @@ class ScopeView:
             through = fitting if through is None else through & fitting
         row = self.row
         if where is not None and row is not None:
-            refs = self.reader.select(row, where, 0, 2**62, active=self._statuses == ACTIVE)
+            refs = self.reader.select(row, where, 0, 2**62, active=self.statuses == ACTIVE)
             named = np.isin(side.cache.refs, np.array(refs, np.int64))
             through = named if through is None else through & named
         return through
