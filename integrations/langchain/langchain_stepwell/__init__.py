@@ -1,0 +1,1 @@
+"""Hierarchical memory for LangChain and LangGraph: one line of an existing app."""
