@@ -133,7 +133,7 @@ class AsyncTask:
 
 
 class AsyncScope:
-    """See Scope. Every verb is a coroutine; `at`, `task` and `documents` need none."""
+    """See Scope. Every verb is a coroutine; `within`, `at`, `task` and `documents` need none."""
 
     def __init__(self, scope: Scope, pool: ThreadPoolExecutor) -> None:
         self._sync = scope
@@ -153,6 +153,10 @@ class AsyncScope:
         """The same scope with blocking verbs."""
         return self._sync
 
+    def within(self, *path: str) -> AsyncScope:
+        """See Scope.within."""
+        return AsyncScope(self._sync.within(*path), self._pool)
+
     @property
     def documents(self) -> AsyncDocuments:
         """Keyed JSON values inside this scope."""
@@ -168,6 +172,8 @@ class AsyncScope:
 
     remember = _verb(Scope.remember)
     remember_many = _verb(Scope.remember_many)
+    remember_history = _verb(Scope.remember_history)
+    identify = _verb(Scope.identify)
     revise = _verb(Scope.revise)
     recall = _verb(Scope.recall)
     context = _verb(Scope.context)

@@ -19,6 +19,13 @@ def keyed(secret: bytes, purpose: str, *parts: str) -> bytes:
     return digest.digest()
 
 
+def content_hash(
+    secret: bytes, text: str, role: str | None, actor: str | None, session: str | None
+) -> bytes:
+    """What a turn says, without its words: of the text as sent, the role, actor and session."""
+    return keyed(secret, "content", text, role or "", actor or "", session or "")
+
+
 def record_id(secret: bytes, now: datetime, *parts: str) -> str:
     """48 bits of time in milliseconds, 80 bits keyed by the scope, so that it sorts by time.
 

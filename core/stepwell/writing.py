@@ -11,7 +11,7 @@ from datetime import datetime
 from stepwell.committing import Committer, outdated, unkeyed, unseen
 from stepwell.contracts import LATER, NewRecord, Rejected, ScopeRow, StoreWriter
 from stepwell.errors import InvalidTurn, StoreBusy, UnknownRecord
-from stepwell.identity import keyed, record_id
+from stepwell.identity import content_hash, keyed, record_id
 from stepwell.models import (
     MAX_PAYLOAD_BYTES,
     MAX_TEXT_BYTES,
@@ -162,11 +162,10 @@ class Writer:
             for draft, record, turn_id in made:
                 keys, draft.failed = self._searcher.keys_of(record, view)
                 sent = draft.sent
-                said = (sent.text, sent.role or "", sent.actor or "", sent.session or "")
                 draft.new = NewRecord(
                     record,
                     keyed(row.secret, "turn", turn_id),
-                    keyed(row.secret, "content", *said),
+                    content_hash(row.secret, sent.text, sent.role, sent.actor, sent.session),
                     keys,
                 )
             models.done()

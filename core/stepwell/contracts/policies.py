@@ -32,7 +32,8 @@ class Query:
     """A question, and what may answer it. `found` are the hits of earlier rounds.
 
     `budget` are the tokens of the context that is asked for, None for a recall. `free` says that
-    any level may answer: a context for which the caller has named none.
+    any level may answer: a context for which the caller has named none. Records that rest on the
+    turns of `without` alone are left out: their reader sees these already.
     """
 
     text: str
@@ -48,6 +49,7 @@ class Query:
     found: tuple[Hit, ...] = ()
     budget: int | None = None
     free: bool = False
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from stepwell.contracts import Query
 from stepwell.errors import InvalidFilter, InvalidQuery, InvalidScope, InvalidTurn, NotAStore
 from stepwell.filters import Filter
 from stepwell.identity import SCHEME
-from stepwell.models import MAX_TEXT_BYTES, Turn, aware, storable
+from stepwell.models import MAX_NAME_CHARS, MAX_TEXT_BYTES, Turn, aware, storable
 
 MAX_SEGMENTS = 8
 MAX_SEGMENT_CHARS = 128
@@ -121,6 +121,7 @@ def query_of(
     text: object, *, k: int = 10, now: datetime | None = None, where: Filter | None = None,
     levels: Iterable[int] | None = None, min_trust: float = 0.0, min_score: float = 0.0,
     role: str | None = None, task: str | None = None, budget: int | None = None,
+    without: object = (),
 ) -> Query:  # fmt: skip
     """A Query. Raises InvalidQuery or InvalidFilter."""
     if not isinstance(text, str):
@@ -138,8 +139,32 @@ def query_of(
         levels=_levels(levels), min_trust=fraction(min_trust, "min_trust"),
         min_score=fraction(min_score, "min_score"), role=role, task=task,
         budget=None if budget is None else whole(budget, "a budget of tokens"),
-        free=levels is None and budget is not None,
+        free=levels is None and budget is not None, without=_names(without),
     )  # fmt: skip
+
+
+def _names(ids: object) -> frozenset[str]:
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise InvalidQuery("without takes turn ids: a list or a set of them")
+    return frozenset(id_of(name) for name in ids)
+
+
+def id_of(name: object) -> str:
+    """A record's or turn's id. Raises InvalidQuery."""
+    if not isinstance(name, str):
+        raise InvalidQuery(f"an id is a text, not {type(name).__name__}")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidQuery("an id holds a lone surrogate, which no UTF-8 text can") from None
+    return name
+
+
+def slot_name(name: str) -> str:
+    """A slot's name. Raises InvalidQuery."""
+    if not id_of(name) or len(name) > MAX_NAME_CHARS:
+        raise InvalidQuery(f"a slot's name has 1 to {MAX_NAME_CHARS} characters")
+    return name
 
 
 def _levels(levels: object) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +14,16 @@ from stepwell.contracts import Event
 from stepwell.errors import InvalidQuery, PluginFailed, UnknownRecord
 from stepwell.fencing import count_tokens
 from stepwell.filters import Filter, names_field
+from stepwell.memory import histories
 from stepwell.memory.arguments import (
     fraction,
     from_uri,
+    id_of,
     moment_of,
     query_of,
     seconds_of,
+    segments,
+    slot_name,
     text_of,
     to_uri,
     turn_of,
@@ -33,7 +37,6 @@ from stepwell.memory.past import Past
 from stepwell.memory.tasks import Task
 from stepwell.memory.trees import grow, told
 from stepwell.models import (
-    MAX_NAME_CHARS,
     Change,
     Context,
     ErasureReceipt,
@@ -71,6 +74,10 @@ class Scope:
         """Where this scope lies. Raises InvalidScope for a store in memory."""
         return to_uri(self._engine.store.path, self.path)
 
+    def within(self, *path: str) -> Scope:
+        """A scope beneath this one, as walled off as any other. Raises InvalidScope."""
+        return Scope(self._engine, segments((*self.path, *path)))
+
     @property
     def documents(self) -> Documents:
         """Keyed JSON values inside this scope."""
@@ -91,6 +98,21 @@ class Scope:
         """Store turns in one transaction: all that are new, or, if it fails, none."""
         return self._engine.ready().remember(self.path, turns_of(turns))
 
+    def remember_history(self, turns: Iterable[Turn | Mapping[str, Any]]) -> Receipt:
+        """Store what is new of a history: a session from its beginning on, or the last of it.
+
+        For hosts that send it again with every call and give no ids. All turns name the same
+        session; those that have ids keep them. Raises InvalidTurn.
+        """
+        return histories.remember(self._engine.ready(), self.path, turns_of(turns))
+
+    def identify(self, turns: Iterable[Turn | Mapping[str, Any]]) -> list[str | None]:
+        """The ids under which the turns of such a history are, or would be, stored.
+
+        None for turns without an id where the scope holds nothing yet. Raises InvalidTurn.
+        """
+        return histories.identified(self._engine.ready(), self.path, turns_of(turns))
+
     def revise(self, record_or_turn_id: str, text: str) -> Record:
         """Give a record another text; the old one stays in its history. The record as it is now."""
         checked = text_of(text)
@@ -105,19 +127,20 @@ class Scope:
     def recall(
         self, query: str, *, k: int = 10, now: datetime | None = None, where: Filter | None = None,
         levels: Iterable[int] | None = None, min_trust: float = 0.0, min_score: float = 0.0,
-        role: str | None = None, task: str | None = None, deadline: float | None = None,
-        track: bool = False,
+        role: str | None = None, task: str | None = None, without: Collection[str] = (),
+        deadline: float | None = None, track: bool = False,
     ) -> Recall:  # fmt: skip
         """The records that best answer a question, best first, at most k.
 
         `now` is the time the question is asked at (the clock's, unless given): what "last week"
-        means. `levels` are (0,) unless given. `deadline` is in seconds from now; when it is missed,
-        what was found by then comes back and `degraded` names it. `track` counts what was shown,
-        stored with the next write; nothing else of recall ever writes. Raises InvalidQuery.
+        means. `levels` are (0,) unless given. `without` are turn ids that the reader sees already.
+        `deadline` is in seconds from now; when it is missed, what was found by then comes back and
+        `degraded` names it. `track` counts what was shown, stored with the next write; nothing else
+        of recall ever writes. Raises InvalidQuery.
         """
         asked = query_of(
             query, k=k, now=now, where=where, levels=levels, min_trust=min_trust,
-            min_score=min_score, role=role, task=task,
+            min_score=min_score, role=role, task=task, without=without,
         )  # fmt: skip
         found = self._engine.ready().recall(
             self.path, asked, deadline=seconds_of(deadline, "deadline")
@@ -129,15 +152,17 @@ class Scope:
     def context(
         self, query: str, *, budget: int = 800, now: datetime | None = None,
         where: Filter | None = None, levels: Iterable[int] | None = None, min_trust: float = 0.0,
-        role: str | None = None, task: str | None = None, deadline: float | None = None,
+        role: str | None = None, task: str | None = None, without: Collection[str] = (),
+        deadline: float | None = None,
     ) -> Context:  # fmt: skip
         """A text to put before a model: what matters for a question, quoted as data, in time order.
 
-        Never more than `budget` tokens. The whole scope, when it fits. Raises InvalidQuery.
+        Never more than `budget` tokens. The whole scope, when it fits. `without` are the ids of
+        turns that the model sees already. Raises InvalidQuery.
         """
         asked = query_of(
             query, now=now, where=where, levels=levels, min_trust=min_trust, role=role, task=task,
-            budget=budget,
+            budget=budget, without=without,
         )  # fmt: skip
         return self._engine.ready().context(
             self.path, asked,
@@ -167,7 +192,7 @@ class Scope:
     def get(self, record_or_turn_id: str) -> Record | None:
         """A record by its id or its turn's; None when unknown, forgotten, or of another scope."""
         with self._engine.ready().searcher.view(self.path) as view:
-            return view.get(_id(record_or_turn_id))
+            return view.get(id_of(record_or_turn_id))
 
     def records(
         self, where: Filter | None = None, after: str | None = None, limit: int = 100
@@ -183,8 +208,8 @@ class Scope:
             row = reader.scope_of(self.path)
             if row is None:
                 return []
-            start = 0 if after is None else reader.find(row, [_id(after)]).get(after) or 0
-            refs = reader.select(row, where, start, most, active=not _status(where))
+            start = 0 if after is None else reader.find(row, [id_of(after)]).get(after) or 0
+            refs = reader.select(row, where, start, most, active=not names_field(where, "status"))
             return [record for _, record in reader.load(row, refs)]
 
     def count(self, where: Filter | None = None) -> int:
@@ -192,7 +217,8 @@ class Scope:
         query_of("", where=where)
         with self._engine.ready().store.reading() as reader:
             row = reader.scope_of(self.path)
-            return 0 if row is None else reader.count(row, where, active=not _status(where))
+            active = not names_field(where, "status")
+            return 0 if row is None else reader.count(row, where, active=active)
 
     def tree(self) -> list[Node]:
         """The levels as trees, highest first; turns that nothing contains yet stand at the end."""
@@ -204,7 +230,7 @@ class Scope:
         """Every change of a record, oldest first: who, why, when, and how it was before."""
         with self._engine.ready().store.reading() as reader:
             row = reader.scope_of(self.path)
-            name = _id(record_or_turn_id)
+            name = id_of(record_or_turn_id)
             ref = None if row is None else reader.find(row, [name]).get(name)
             if row is None or ref is None:
                 raise UnknownRecord("this scope holds no record of that id")
@@ -213,14 +239,14 @@ class Scope:
     def usage(self, record_or_turn_id: str) -> Usage:
         """The ledger's line of a record."""
         with self._engine.ready().searcher.view(self.path) as view:
-            return view.usage(_id(record_or_turn_id))
+            return view.usage(id_of(record_or_turn_id))
 
     # slots ------------------------------------------------------------------------------------
 
     def slot(self, name: str) -> Slot:
         """A slot's text as it is now; version 0 when it was never set."""
         with self._engine.ready().searcher.view(self.path) as view:
-            return view.slot(_name(name))
+            return view.slot(slot_name(name))
 
     def set_slot(
         self, name: str, text: str, *, budget: int = 256, sources: Sequence[str] = (), why: str = ""
@@ -235,7 +261,9 @@ class Scope:
         engine = self._engine.ready()
         with engine.store.writing(engine.clock()) as writer:
             row = writer.open_scope(self.path, engine.secret_of(self.path))
-        op = SetSlot(slot=_name(name), text=checked, budget=budget, sources=tuple(sources), why=why)
+        op = SetSlot(
+            slot=slot_name(name), text=checked, budget=budget, sources=tuple(sources), why=why
+        )
         engine.committer.apply(row, [op], strict=True)
         return self.slot(name)
 
@@ -258,7 +286,7 @@ class Scope:
         elif isinstance(shown, (Recall, Context)):
             names = [hit.record.id for hit in shown.hits]
         else:
-            names = [_id(name) for name in shown]
+            names = [id_of(name) for name in shown]
         engine = self._engine.ready()
         with engine.searcher.view(self.path) as view:
             row = view.row
@@ -318,7 +346,7 @@ class Scope:
         if isinstance(record_or_turn_id, str):
             ids = [record_or_turn_id]
         elif record_or_turn_id is not None:
-            ids = [_id(name) for name in record_or_turn_id]
+            ids = [id_of(name) for name in record_or_turn_id]
         return self._engine.ready().eraser.forget(self.path, ids, where)
 
     def erase(self) -> ErasureReceipt:
@@ -365,23 +393,3 @@ def join(uri: object, **options: Any) -> Scope:
     """The scope that a URI names, in a Memory opened for it. See Memory.from_uri."""
     path, named = from_uri(uri)
     return Scope(open_engine(path, **{**OPTIONS, **options}), named)
-
-
-def _id(name: object) -> str:
-    if not isinstance(name, str):
-        raise InvalidQuery(f"an id is a text, not {type(name).__name__}")
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise InvalidQuery("an id holds a lone surrogate, which no UTF-8 text can") from None
-    return name
-
-
-def _name(name: str) -> str:
-    if not _id(name) or len(name) > MAX_NAME_CHARS:
-        raise InvalidQuery(f"a slot's name has 1 to {MAX_NAME_CHARS} characters")
-    return name
-
-
-def _status(where: Filter | None) -> bool:
-    return names_field(where, "status")

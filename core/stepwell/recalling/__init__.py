@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from stepwell.contracts import (
     STATUS_CODES,
-    Block,
     BoolArray,
     Candidates,
+    IntArray,
     Packing,
     Plan,
     Query,
 )  # fmt: skip
 from stepwell.errors import PluginFailed
 from stepwell.fencing import count_tokens, nonce
-from stepwell.filters import names_field
+from stepwell.filters import Filter, names_field
 from stepwell.mechanisms.packing import fit
-from stepwell.models import Context, Explanation, Hit, LeftOut, Recall, Record
+from stepwell.models import Context, Explanation, Hit, Recall, Record
 from stepwell.plugins import Plugins
 from stepwell.recalling.fusing import (
     Fused,
@@ -33,6 +33,8 @@ from stepwell.recalling.fusing import (
     spread_places,
     top_places,
 )  # fmt: skip
+from stepwell.recalling.reasons import absent, present, unseen
+from stepwell.recalling.taking import is_packing, merged
 from stepwell.searching import ALL, WANTED, Moment, Narrow, ScopeView, Searcher, Side
 
 MAX_ROUNDS = 3
@@ -54,6 +56,29 @@ class _Run:
     until: float | None
     degraded: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: The turns that the question's reader sees already.
+    seen: IntArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        row, names = self.view.row, sorted(self.query.without)
+        found = self.view.reader.find(row, names) if row is not None and names else {}
+        self.seen = np.array([ref for ref in found.values() if ref is not None], np.int64)
+
+    def allowed(
+        self, side: Side, where: Filter | None, levels: Sequence[int],
+        spans: Sequence[tuple[datetime, datetime]] = (),
+    ) -> BoolArray | None:  # fmt: skip
+        """Which places a filter, levels and times let through, but for what is seen; None: all."""
+        through = self.view.matching(side, where, levels, spans)
+        if not len(self.seen):
+            return through
+        unseen = ~np.isin(side.cache.refs, self.seen)
+        return unseen if through is None else through & unseen
+
+    def unseen(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Those hits that tell of anything that their reader does not see."""
+        seen = self.query.without
+        return [hit for hit in hits if not seen.issuperset(hit.sources)] if seen else list(hits)
 
     def late(self) -> bool:
         """Whether the deadline has passed."""
@@ -102,6 +127,8 @@ class Recaller:
             if row is None:
                 return Context("", 0, max(budget, 0))
             packing = self._everything(run, budget)
+            if run.late():
+                run.failed("deadline")
             if packing is None:
                 hits = self._hits(replace_k(run, max(LEAST_PACKED, budget // TOKENS_A_HIT)))
                 packing = self._packed(run, hits, budget)
@@ -139,6 +166,7 @@ class Recaller:
                 break
         if run.late():
             run.failed("deadline")
+        found = run.unseen(found)
         least = run.query.min_score
         return [hit for hit in found if hit.score >= least] if least > 0 else found
 
@@ -166,7 +194,7 @@ class Recaller:
             side = run.view.side(episodes)
             if side is None or not len(side):
                 continue
-            allowed = run.view.matching(side, plan.query.where, plan.query.levels, plan.spans)
+            allowed = run.allowed(side, plan.query.where, plan.query.levels, plan.spans)
             narrow = None if whole else Narrow(max(WANTED, _CLOSELY * plan.query.k), allowed)
             with run.view.focused(episodes, narrow):
                 sides.append(self._fuse(run, plan, side, allowed))
@@ -189,7 +217,7 @@ class Recaller:
         wanted = max(4 * k, HEAD) if plan.look is None else max(k, plan.look)
         wanted = wanted if refining else k
         hits = [hit for side in fused for hit in self._top(run, side, wanted, plan.spread)]
-        hits = _merged(hits, found)
+        hits = merged(hits, found)
         if refining:
             hits = self._refine(run, plan, hits)
         return hits
@@ -246,7 +274,7 @@ class Recaller:
         side = run.view.side()
         if side is None or not self._fallback.whole or run.query.levels != (0,):
             return None
-        allowed = run.view.matching(side, run.query.where, (0,))
+        allowed = run.allowed(side, run.query.where, (0,))
         shown = np.ones(len(side), np.bool_) if side.seen is None else side.seen
         shown = shown if allowed is None else shown & allowed
         places = np.flatnonzero(shown)
@@ -277,7 +305,7 @@ class Recaller:
         except PluginFailed as error:
             run.failed(error)
         else:
-            if answer is not None and not _is_packing(answer, hits):
+            if answer is not None and not is_packing(answer, hits):
                 run.failed(f"plugin {name!r} failed in hook 'pack': not a packing of these hits")
                 answer = None
         if answer is None:
@@ -295,7 +323,7 @@ class Recaller:
             run = self._run(query, view, None)
             record = view.get(record_id)
             if record is None:
-                return Explanation(record_id, query.text, None, 0.0, {}, _unseen(view, record_id))
+                return Explanation(record_id, query.text, None, 0.0, {}, unseen(view, record_id))
             asked = replace(query, levels=tuple({*query.levels, record.level}))
             plan = self._plan(run, asked)
             fused = [
@@ -306,7 +334,7 @@ class Recaller:
             ref = None if view.row is None else view.reader.find(view.row, [record.id])[record.id]
             place = fused[0].side.cache.place(ref) if fused and ref is not None else None
             if place is None or (fused[0].side.seen is not None and not fused[0].side.seen[place]):
-                return Explanation(record.id, query.text, None, 0.0, {}, _absent(record))
+                return Explanation(record.id, query.text, None, 0.0, {}, absent(record))
             side = fused[0]
             order = top_places(side, len(side.side), least=-1.0)
             where = np.flatnonzero(order == place)
@@ -328,7 +356,7 @@ class Recaller:
                     )
                 rank, score, why = at + 1, head[at].score, dict(head[at].why)
             return Explanation(
-                record.id, query.text, rank, score, why, _present(score, rank, query),
+                record.id, query.text, rank, score, why, present(score, rank, query),
                 tuple(head[: min(rank - 1, 10)]), len(order),
             )  # fmt: skip
 
@@ -341,58 +369,3 @@ def replace_k(run: _Run, k: int) -> _Run:
 def names_status(query: Query) -> bool:
     """Whether the filter asks for records of another status than active."""
     return names_field(query.where, "status")
-
-
-def _is_packing(answer: object, hits: Sequence[Hit]) -> bool:
-    """Whether it packs these hits only, with the records that were offered."""
-    if not isinstance(answer, Packing):
-        return False
-    offered = {hit.record.id: hit.record for hit in hits}
-    shown = all(_shows(block, offered) for block in answer.blocks)
-    return shown and all(isinstance(out, LeftOut) for out in answer.left_out)
-
-
-def _shows(block: object, offered: Mapping[str, Record]) -> bool:
-    hit: object = block.hit if isinstance(block, Block) else None
-    return isinstance(hit, Hit) and offered.get(hit.record.id) is hit.record
-
-
-def _merged(hits: list[Hit], found: list[Hit]) -> list[Hit]:
-    """Hits of this round and of those before, each record once with its better score."""
-    best: dict[str, Hit] = {}
-    for hit in (*hits, *found):
-        held = best.get(hit.record.id)
-        if held is None or hit.score > held.score:
-            best[hit.record.id] = hit
-    if not found and len(best) == len(hits):
-        return hits if _sorted(hits) else sorted(hits, key=lambda h: -h.score)
-    return sorted(best.values(), key=lambda h: -h.score)
-
-
-def _sorted(hits: list[Hit]) -> bool:
-    return all(a.score >= b.score for a, b in pairwise(hits))
-
-
-def _unseen(view: ScopeView, record_id: str) -> str:
-    row = view.row
-    refs = [] if row is None else list(view.reader.find(row, [record_id]).values())
-    for _, record in view.load([ref for ref in refs if ref is not None]):
-        if record.trust < view.min_trust:
-            return f"its trust {record.trust:.2f} is below {view.min_trust:.2f}"
-    return "this scope holds no record of that id"
-
-
-def _absent(record: Record) -> str:
-    if record.status.value != "active":
-        return f"it is {record.status.value}"
-    return "it has no key to be found by yet; consolidate() makes it"
-
-
-def _present(score: float, rank: int, query: Query) -> str:
-    if score <= 0:
-        return "no channel found anything of the question in it"
-    if score < query.min_score:
-        return f"its score is below {query.min_score:.2f}"
-    if rank > query.k:
-        return f"{rank - 1} records stand above it, and {query.k} were asked for"
-    return "recalled"

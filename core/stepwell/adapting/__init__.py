@@ -1,0 +1,10 @@
+"""What every integration needs: a memory that cannot raise into its host, stall it or echo itself.
+
+For authors of integrations. A `Keeper` asks a scope and records in it, each within a bound of time,
+and counts what came to nothing; `quoted` is the text to put before a model.
+"""
+
+from stepwell.adapting.keeping import Keeper, Tally
+from stepwell.adapting.quoting import conversation, quoted
+
+__all__ = ["Keeper", "Tally", "conversation", "quoted"]

@@ -1,0 +1,296 @@
+"""Asking and recording for a host: within bounds of time, and without ever raising into it."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+from stepwell.memory import Scope
+from stepwell.models import Receipt, Turn
+
+R = TypeVar("R")
+
+#: Questions that may be late at the same time. From then on none is asked until one comes back.
+_LATE: Final = 4
+#: Turns that may wait to be recorded.
+_WAITING: Final = 10_000
+#: What is no loss: the turn is known, or nobody may know it any more.
+_KNOWN: Final = frozenset({"duplicate", "forgotten"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of a host's turns and questions, so far.
+
+    `unrecorded` turns were lost to the memory, `waiting` ones are still to be recorded;
+    `unanswered` questions failed or missed their deadline.
+    """
+
+    recorded: int = 0
+    unrecorded: int = 0
+    waiting: int = 0
+    unanswered: int = 0
+
+
+@dataclass(slots=True)
+class _Job:
+    """Turns on their way into a scope."""
+
+    scope: Scope
+    turns: Sequence[Turn]
+    history: bool
+    done: Future[Receipt | None] = field(init=False)
+    begun: float | None = None
+
+    def __post_init__(self) -> None:
+        self.done = _future()
+
+
+class Keeper:
+    """Stands between a host and its memory. No method raises an Exception of the memory's.
+
+    A question is answered within `deadline` seconds or not at all. Turns are recorded in the order
+    of the calls, and a call waits for at most `patience` seconds until they are; what takes longer
+    goes on by itself, and what fails is counted and logged under `name`, never a word of it.
+    Threads that hang keep no process alive.
+    """
+
+    def __init__(self, name: str, *, deadline: float = 1.0, patience: float = 5.0) -> None:
+        self._log = logging.getLogger(name)
+        self._deadline = deadline
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._tally = Tally()
+        self._late = 0
+        self._jobs: deque[_Job] = deque()
+        self._lane: threading.Thread | None = None
+        _keepers.add(self)
+
+    @property
+    def tally(self) -> Tally:
+        """What became of it all, so far."""
+        with self._lock:
+            return self._tally
+
+    # asking -----------------------------------------------------------------------------------
+
+    def ask(self, call: Callable[[], R], what: str = "recall") -> R | None:
+        """What a call gives; None when it fails or is late."""
+        asked = self._asked(call, what)
+        if asked is None:
+            return None
+        try:
+            return self._answer(asked.result(self._deadline), what)
+        except Late:
+            self._missed(asked, what)
+            return None
+
+    async def aask(self, call: Callable[[], R], what: str = "recall") -> R | None:
+        """The same for a host that has a loop."""
+        asked = self._asked(call, what)
+        if asked is None:
+            return None
+        if await _within(asked, self._deadline):
+            return self._answer(asked.result(), what)
+        self._missed(asked, what)
+        return None
+
+    def _asked(self, call: Callable[[], R], what: str) -> Future[R | BaseException] | None:
+        with self._lock:
+            late = self._late >= _LATE
+        if late:
+            self._failed(what, f"{_LATE} earlier calls have not come back yet")
+            return None
+        made: Future[R | BaseException] = _future()
+
+        def run() -> None:
+            try:
+                made.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - it is the host's thread that must live
+                made.set_result(error)
+
+        threading.Thread(target=run, name="stepwell-ask", daemon=True).start()
+        return made
+
+    def _answer(self, answer: R | BaseException, what: str) -> R | None:
+        if isinstance(answer, BaseException):
+            self._failed(what, f"failed: {type(answer).__name__}")
+            return None
+        return answer
+
+    def _missed(self, asked: Future[R | BaseException], what: str) -> None:
+        with self._lock:
+            self._late += 1
+
+        def back(_: object) -> None:
+            with self._lock:
+                self._late -= 1
+
+        asked.add_done_callback(back)
+        self._failed(what, f"missed its deadline of {self._deadline:g} s")
+
+    def _failed(self, what: str, why: str) -> None:
+        with self._lock:
+            self._tally = replace(self._tally, unanswered=self._tally.unanswered + 1)
+        self._log.warning("%s %s; going on without memory", what, why)
+
+    # recording --------------------------------------------------------------------------------
+
+    def record(
+        self, scope: Scope, turns: Sequence[Turn], *, history: bool = False
+    ) -> Receipt | None:
+        """Store turns; None when they failed or are still on their way.
+
+        With `history` they are the whole of a session, or the last of it, and what is known is left
+        out: see `Scope.remember_history`.
+        """
+        job = self._queued(scope, turns, history)
+        if job is None:
+            return Receipt() if not turns else None
+        try:
+            return job.done.result(self._wait())
+        except Late:
+            self._unfinished(job)
+            return None
+
+    async def arecord(
+        self, scope: Scope, turns: Sequence[Turn], *, history: bool = False
+    ) -> Receipt | None:
+        """The same for a host that has a loop. Cancelled, it still records."""
+        job = self._queued(scope, turns, history)
+        if job is None:
+            return Receipt() if not turns else None
+        if await _within(job.done, self._wait()):
+            return job.done.result()
+        self._unfinished(job)
+        return None
+
+    def flush(self, seconds: float | None = None) -> bool:
+        """Wait until nothing waits to be recorded, at most `seconds`; whether that is so."""
+        with self._lock:
+            last = self._jobs[-1] if self._jobs else None
+        if last is None:
+            return True
+        try:
+            last.done.result(seconds)
+        except Late:
+            return False
+        return True
+
+    def _queued(self, scope: Scope, turns: Sequence[Turn], history: bool) -> _Job | None:
+        if not turns:
+            return None
+        job = _Job(scope, tuple(turns), history)
+        with self._lock:
+            full = self._tally.waiting + len(turns) > _WAITING and self._tally.waiting > 0
+            if not full:
+                self._count(waiting=len(turns))
+                self._jobs.append(job)
+                if self._lane is None or not self._lane.is_alive():
+                    self._lane = threading.Thread(
+                        target=self._work, name="stepwell-record", daemon=True
+                    )
+                    self._lane.start()
+        if full:
+            self._lost(len(turns), f"{_WAITING:,} turns wait already")
+            return None
+        return job
+
+    def _wait(self) -> float:
+        """How long to wait for a job: not at all behind one that is late itself."""
+        with self._lock:
+            head = self._jobs[0] if self._jobs else None
+        begun = None if head is None else head.begun
+        late = begun is not None and time.monotonic() - begun > self._patience
+        return 0.0 if late else self._patience
+
+    def _work(self) -> None:
+        """The lane: one job after the other, until none is left."""
+        while True:
+            with self._lock:
+                if not self._jobs:
+                    # The next job starts another thread: this one will not look again.
+                    self._lane = None
+                    return
+                job = self._jobs[0]
+                job.begun = time.monotonic()
+            receipt = self._stored(job)
+            with self._lock:
+                self._jobs.popleft()
+                self._count(waiting=-len(job.turns))
+            job.done.set_result(receipt)
+
+    def _stored(self, job: _Job) -> Receipt | None:
+        scope = job.scope
+        try:
+            store = scope.remember_history if job.history else scope.remember_many
+            receipt = store(job.turns)
+            refused = [skip.reason for skip in receipt.skipped if skip.reason not in _KNOWN]
+            stored = len(receipt.stored)
+        except BaseException as error:  # noqa: BLE001 - the next turns are to be recorded, too
+            self._lost(len(job.turns), type(error).__name__)
+            return None
+        if refused:
+            conflicts = refused.count("conflict")
+            self._lost(len(refused), f"{conflicts} conflicts, the rest refused by plugins")
+        with self._lock:
+            self._count(recorded=stored)
+        return receipt
+
+    def _unfinished(self, job: _Job) -> None:
+        self._log.warning("%d turns are not recorded yet; they wait", len(job.turns))
+
+    def _lost(self, turns: int, why: str) -> None:
+        with self._lock:
+            self._count(unrecorded=turns)
+        self._log.warning("%d turns were not recorded: %s", turns, why)
+
+    def _count(self, *, recorded: int = 0, unrecorded: int = 0, waiting: int = 0) -> None:
+        """Counts on. The caller holds the lock."""
+        held = self._tally
+        self._tally = replace(
+            held, recorded=held.recorded + recorded, unrecorded=held.unrecorded + unrecorded,
+            waiting=held.waiting + waiting,
+        )  # fmt: skip
+
+    def _close(self) -> None:
+        """At the end of the process: a last wait for what waits."""
+        if not self.flush(self._patience):
+            self._log.warning("%d turns were not recorded: the process ends", self.tally.waiting)
+
+
+def _future() -> Future[R]:
+    """A Future that nobody can cancel: what is begun is finished."""
+    made: Future[R] = Future()
+    made.set_running_or_notify_cancel()
+    return made
+
+
+async def _within(done: Future[R], seconds: float) -> bool:
+    """Whether something is done in time. Never blocks the loop."""
+    waiting = asyncio.wrap_future(done)
+    try:
+        await asyncio.wait([waiting], timeout=seconds)
+        return done.done()
+    finally:
+        waiting.cancel()
+
+
+#: Those that are to be waited for at the end of the process.
+_keepers: weakref.WeakSet[Keeper] = weakref.WeakSet()
+
+
+@atexit.register
+def _end() -> None:
+    for keeper in list(_keepers):
+        keeper._close()  # noqa: SLF001 - of the same module

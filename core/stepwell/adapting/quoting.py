@@ -1,0 +1,39 @@
+"""What is put before a host's model, and what a conversation without a name is called."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+
+from stepwell.memory import Scope
+
+#: Characters of a long message that are asked for: as many of its beginning as of its end.
+_ASKED = 4_000
+
+
+def quoted(
+    scope: Scope, query: str, *, present: Collection[str] = (), budget: int = 800,
+    min_trust: float = 0.0, role: str | None = None, deadline: float | None = None,
+) -> str:  # fmt: skip
+    """The fenced text that answers a message, without the turns that its prompt holds already.
+
+    `present` are the ids of these turns. The empty text where there is nothing else to tell, or
+    where the deadline was missed: a host then sends what it would send without a memory.
+    """
+    asked = query if len(query) <= _ASKED else f"{query[: _ASKED // 2]}\n{query[-_ASKED // 2 :]}"
+    if not asked.strip():
+        return ""
+    told = scope.context(
+        asked, budget=budget, without=present, min_trust=min_trust, role=role, deadline=deadline
+    )
+    return told.text if told.hits and "deadline" not in told.degraded else ""
+
+
+def conversation(beginning: str) -> str:
+    """A session's name for a conversation that has none, by how it began: the same each time.
+
+    Hosts that send the whole of a conversation with every call get one session for it. The name
+    tells nothing of what was said.
+    """
+    digest = hashlib.blake2b(beginning.encode("utf-8", "backslashreplace"), digest_size=12)
+    return f"conversation-{digest.hexdigest()}"
