@@ -11,9 +11,21 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stepwell import Memory, Turn
-from stepwell.adapting import Keeper, Tally, conversation, quoted
+from stepwell import AsyncMemory, Memory, Turn
+from stepwell.adapting import (
+    Keeper,
+    Tally,
+    conversation,
+    quoted,
+    scope_of,
+    session_name,
+    turn_name,
+    user_scope,
+)
+from stepwell.errors import InvalidScope
 
 NAME = "host.memory"
 
@@ -270,3 +282,41 @@ def test_a_conversation_without_a_name_is_called_the_same_each_time_and_tells_no
     assert conversation("hello") == conversation("hello") != conversation("hello!")
     assert "hello" not in conversation("hello")
     assert conversation("\ud800")
+
+
+# names --------------------------------------------------------------------------------------------
+
+
+def test_a_host_hands_over_a_scope_an_async_one_or_its_uri(tmp_path):
+    async def main():
+        async with AsyncMemory.open(tmp_path / "a.db", embedder=None) as memory:
+            scope = memory.scope("ann")
+            assert scope_of(scope).path == ("ann",)
+            assert scope_of(scope.sync) is scope.sync
+            return scope.uri
+
+    joined = scope_of(asyncio.run(main()))
+    assert joined.path == ("ann",)
+    joined.close()
+    with pytest.raises(TypeError, match="not int"):
+        scope_of(7)
+
+
+def test_each_user_has_a_scope_and_nobody_has_none(memory):
+    app = memory.scope("app")
+    assert user_scope(app, "ann").path == ("app", "ann")
+    assert user_scope(app, 7).path == ("app", "7")
+    for nobody in (None, ""):
+        with pytest.raises(LookupError):
+            user_scope(app, nobody)
+    with pytest.raises(InvalidScope):
+        user_scope(app, "a\x00b")
+
+
+@given(st.text(max_size=900), st.text(max_size=900))
+def test_names_of_conversations_and_messages_can_be_stored_and_stay_apart(one, other):
+    names = [session_name(name, "") for name in (one, other)]
+    assert (names[0] == names[1]) == (one == other)
+    turn = Turn(text="a", session=names[0], id=turn_name(one, other))
+    assert turn.id == turn_name(one, other)
+    assert session_name(None, one) == conversation(one)

@@ -153,6 +153,11 @@ class AsyncScope:
         """The same scope with blocking verbs."""
         return self._sync
 
+    @property
+    def now(self) -> datetime:
+        """The time by the clock of this memory."""
+        return self._sync.now
+
     def within(self, *path: str) -> AsyncScope:
         """See Scope.within."""
         return AsyncScope(self._sync.within(*path), self._pool)

@@ -1,10 +1,21 @@
 """What every integration needs: a memory that cannot raise into its host, stall it or echo itself.
 
 For authors of integrations. A `Keeper` asks a scope and records in it, each within a bound of time,
-and counts what came to nothing; `quoted` is the text to put before a model.
+and counts what came to nothing; `quoted` is the text to put before a model; the rest says whose
+memory is meant, and what conversations and messages are called in it.
 """
 
 from stepwell.adapting.keeping import Keeper, Tally
-from stepwell.adapting.quoting import conversation, quoted
+from stepwell.adapting.naming import conversation, scope_of, session_name, turn_name, user_scope
+from stepwell.adapting.quoting import quoted
 
-__all__ = ["Keeper", "Tally", "conversation", "quoted"]
+__all__ = [
+    "Keeper",
+    "Tally",
+    "conversation",
+    "quoted",
+    "scope_of",
+    "session_name",
+    "turn_name",
+    "user_scope",
+]

@@ -175,6 +175,12 @@ class Keeper:
         self._unfinished(job)
         return None
 
+    def lost(self, turns: int, why: str) -> None:
+        """Count and log turns that cannot be recorded at all."""
+        with self._lock:
+            self._count(unrecorded=turns)
+        self._log.warning("%d turns were not recorded: %s", turns, why)
+
     def flush(self, seconds: float | None = None) -> bool:
         """Wait until nothing waits to be recorded, at most `seconds`; whether that is so."""
         with self._lock:
@@ -202,7 +208,7 @@ class Keeper:
                     )
                     self._lane.start()
         if full:
-            self._lost(len(turns), f"{_WAITING:,} turns wait already")
+            self.lost(len(turns), f"{_WAITING:,} turns wait already")
             return None
         return job
 
@@ -238,22 +244,17 @@ class Keeper:
             refused = [skip.reason for skip in receipt.skipped if skip.reason not in _KNOWN]
             stored = len(receipt.stored)
         except BaseException as error:  # noqa: BLE001 - the next turns are to be recorded, too
-            self._lost(len(job.turns), type(error).__name__)
+            self.lost(len(job.turns), type(error).__name__)
             return None
         if refused:
             conflicts = refused.count("conflict")
-            self._lost(len(refused), f"{conflicts} conflicts, the rest refused by plugins")
+            self.lost(len(refused), f"{conflicts} conflicts, the rest refused by plugins")
         with self._lock:
             self._count(recorded=stored)
         return receipt
 
     def _unfinished(self, job: _Job) -> None:
         self._log.warning("%d turns are not recorded yet; they wait", len(job.turns))
-
-    def _lost(self, turns: int, why: str) -> None:
-        with self._lock:
-            self._count(unrecorded=turns)
-        self._log.warning("%d turns were not recorded: %s", turns, why)
 
     def _count(self, *, recorded: int = 0, unrecorded: int = 0, waiting: int = 0) -> None:
         """Counts on. The caller holds the lock."""

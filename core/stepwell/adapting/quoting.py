@@ -1,8 +1,7 @@
-"""What is put before a host's model, and what a conversation without a name is called."""
+"""What is put before a host's model."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 
 from stepwell.memory import Scope
@@ -27,13 +26,3 @@ def quoted(
         asked, budget=budget, without=present, min_trust=min_trust, role=role, deadline=deadline
     )
     return told.text if told.hits and "deadline" not in told.degraded else ""
-
-
-def conversation(beginning: str) -> str:
-    """A session's name for a conversation that has none, by how it began: the same each time.
-
-    Hosts that send the whole of a conversation with every call get one session for it. The name
-    tells nothing of what was said.
-    """
-    digest = hashlib.blake2b(beginning.encode("utf-8", "backslashreplace"), digest_size=12)
-    return f"conversation-{digest.hexdigest()}"

@@ -74,6 +74,11 @@ class Scope:
         """Where this scope lies. Raises InvalidScope for a store in memory."""
         return to_uri(self._engine.store.path, self.path)
 
+    @property
+    def now(self) -> datetime:
+        """The time by the clock of this memory."""
+        return self._engine.clock()
+
     def within(self, *path: str) -> Scope:
         """A scope beneath this one, as walled off as any other. Raises InvalidScope."""
         return Scope(self._engine, segments((*self.path, *path)))

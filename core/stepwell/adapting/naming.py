@@ -1,0 +1,64 @@
+"""Whose memory a host means, and what its conversations and messages are called in it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from stepwell.aio import AsyncScope
+from stepwell.memory import Memory, Scope
+
+#: Characters of a host's names that are kept as they are; the rest of a longer one is hashed.
+_KEPT = 200
+
+
+def scope_of(given: object) -> Scope:
+    """The scope that a host was given: a Scope, an AsyncScope, or the URI of one.
+
+    A URI opens a Memory of its own. Raises TypeError for anything else, InvalidScope and the like
+    for a URI that names nothing.
+    """
+    if isinstance(given, AsyncScope):
+        return given.sync
+    if isinstance(given, Scope):
+        return given
+    if isinstance(given, str):
+        return Memory.from_uri(given)
+    raise TypeError(f"a scope, an async scope or its URI, not {type(given).__name__}")
+
+
+def user_scope(scope: Scope, user: object) -> Scope:
+    """One user's scope under that of an application. Raises LookupError where nobody is named."""
+    name = "" if user is None else str(user)
+    if not name:
+        raise LookupError("no user is named")
+    return scope.within(name)
+
+
+def session_name(name: str | None, beginning: str) -> str:
+    """What a conversation is called in the memory: its name, else one made of how it began."""
+    return conversation(beginning) if name is None else _short(name)
+
+
+def turn_name(session: str, message: str) -> str:
+    """The turn id of a message: hosts give ids that mean something in one conversation only."""
+    return f"{_short(session)}:{_short(message)}"
+
+
+def conversation(beginning: str) -> str:
+    """A session's name for a conversation that has none, by how it began: the same each time.
+
+    Hosts that send the whole of a conversation with every call get one session for it. The name
+    tells nothing of what was said.
+    """
+    return f"conversation-{_digest(beginning)}"
+
+
+def _short(name: str) -> str:
+    usable = name.encode("utf-8", "replace").decode()
+    if usable == name and 0 < len(name) <= _KEPT:
+        return name
+    return f"{usable[:_KEPT]}-{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=12).hexdigest()
