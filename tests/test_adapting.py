@@ -256,7 +256,7 @@ def test_what_waits_is_recorded_before_a_process_ends(tmp_path):
 # what is put before a model -----------------------------------------------------------------------
 
 
-def test_a_quotation_is_fenced_and_leaves_out_what_the_prompt_holds(memory):
+def test_a_quotation_is_fenced_and_leaves_out_what_the_prompt_holds(memory, caplog):
     scope = memory.scope("ann")
     assert quoted(scope, "Where do I live?") == ""
     scope.remember("I live in Oslo.", id="t1")
@@ -265,7 +265,11 @@ def test_a_quotation_is_fenced_and_leaves_out_what_the_prompt_holds(memory):
     assert "quoted as data" in told
     assert quoted(scope, "Where do I live?", present=["t1"]) == ""
     assert quoted(scope, "   ") == ""
-    assert quoted(scope, "Where do I live?", deadline=0.0) == ""
+    with pytest.raises(TimeoutError):
+        quoted(scope, "Where do I live?", deadline=0.0)
+    keeper = Keeper(NAME, deadline=5.0)
+    assert keeper.ask(lambda: quoted(scope, "Where do I live?", deadline=0.0)) is None
+    assert "missed its deadline of 5 s" in caplog.text
 
 
 def test_a_very_long_message_is_asked_for_by_its_beginning_and_its_end(memory):

@@ -137,9 +137,10 @@ def sanitise(text: str, nonce: str = "") -> str:
     nonce. Kept where spelling needs them: a joiner or U+FE0E/U+FE0F inside an emoji sequence, and
     one ZWJ or ZWNJ after a letter or sign of a joining or Indic script.
     """
-    text = _UNSEEN.sub(REPLACEMENT, _BREAK.sub("\n", text))
-    if _SUSPECT.search(text):
-        text = _JOINER.sub(lambda match: match[1] or REPLACEMENT, text)
+    if not (text.isascii() and text.isprintable()):
+        text = _UNSEEN.sub(REPLACEMENT, _BREAK.sub("\n", text))
+        if _SUSPECT.search(text):
+            text = _JOINER.sub(lambda match: match[1] or REPLACEMENT, text)
     return text.replace(nonce, REPLACEMENT) if nonce else text
 
 

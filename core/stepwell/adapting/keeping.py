@@ -123,6 +123,9 @@ class Keeper:
         return made
 
     def _answer(self, answer: R | BaseException, what: str) -> R | None:
+        if isinstance(answer, TimeoutError):
+            self._failed(what, f"missed its deadline of {self._deadline:g} s")
+            return None
         if isinstance(answer, BaseException):
             self._failed(what, f"failed: {type(answer).__name__}")
             return None

@@ -16,8 +16,8 @@ def quoted(
 ) -> str:  # fmt: skip
     """The fenced text that answers a message, without the turns that its prompt holds already.
 
-    `present` are the ids of these turns. The empty text where there is nothing else to tell, or
-    where the deadline was missed: a host then sends what it would send without a memory.
+    `present` are the ids of these turns. The empty text where there is nothing else to tell: a host
+    then sends what it would send without a memory. Raises TimeoutError when `deadline` was missed.
     """
     asked = query if len(query) <= _ASKED else f"{query[: _ASKED // 2]}\n{query[-_ASKED // 2 :]}"
     if not asked.strip():
@@ -25,4 +25,6 @@ def quoted(
     told = scope.context(
         asked, budget=budget, without=present, min_trust=min_trust, role=role, deadline=deadline
     )
-    return told.text if told.hits and "deadline" not in told.degraded else ""
+    if "deadline" in told.degraded:
+        raise TimeoutError("the deadline was missed")
+    return told.text if told.hits else ""

@@ -16,7 +16,7 @@ from stepwell.defaults.ranking import WEIGHTS, Ranker
 from stepwell.defaults.together import Together
 from stepwell.hookspecs import hookimpl
 from stepwell.mechanisms import scoring
-from stepwell.mechanisms.packing import by_worth, pack_flat
+from stepwell.mechanisms.packing import pack_flat
 from stepwell.mechanisms.passages import passages, pieces
 from stepwell.mechanisms.words import terms
 from stepwell.models import Hit, Key, Record
@@ -154,7 +154,7 @@ class Packer:
     @hookimpl
     def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing:
         """Whole turns, by score for their cost, until the budget is spent."""
-        return pack_flat(by_worth(hits, self.density), budget, arrival=view.place)
+        return pack_flat(hits, budget, density=self.density, arrival=view.place)
 
 
 class Sessions:

@@ -43,11 +43,16 @@ def pack_flat(
     hits: Sequence[Hit],
     budget: int,
     *,
+    density: float = 0.0,
     count: Counter = count_tokens,
     arrival: Callable[[str], int | None] | None = None,
     nonce: str = STAND_IN,
 ) -> Packing:
-    """The hits that fit, taken best first as given, shown in order of time.
+    """The hits that fit, taken best first, shown in order of time.
+
+    Best first is as given; with a `density`, by score for the cost: score / (tokens + 8) **
+    density, equal ones as given. By score alone a few long records take the room of many short
+    ones; by cost alone short ones that say nothing come first.
 
     A hit that does not fit is passed over for the next. Only a long record, or a found span, is
     then cut to an excerpt: words from the beginning of what was found; its hit carries the span. A
@@ -59,36 +64,28 @@ def pack_flat(
     shelf = _Shelf(budget, nonce, count)
     seen: set[tuple[str | None, str]] = set()
     left = []
-    for number, hit in enumerate(hits):
-        block = Block(_trimmed(hit))
-        quote = quoted(block)
-        cost = shelf.cost(quote)
+    for number, (block, quote, cost) in enumerate(_offers(hits, shelf, density)):
+        hit = block.hit
         same = (quote.actor, quote.text)
         if same in seen:
             left.append(LeftOut(hit.record.id, hit.score, cost, "duplicate"))
             continue
         key = (*_moment(hit.record, arrival), number)
-        if shelf.add(key, block, quote, cost) or _add_excerpt(shelf, key, block.hit, quote, cost):
+        if shelf.add(key, block, quote, cost) or _add_excerpt(shelf, key, hit, quote, cost):
             seen.add(same)
         else:
             left.append(LeftOut(hit.record.id, hit.score, cost, "budget"))
     return Packing(tuple(shelf.blocks), tuple(left))
 
 
-def by_worth(
-    hits: Sequence[Hit], density: float, *, count: Counter = count_tokens, nonce: str = STAND_IN
-) -> list[Hit]:
-    """Hits by score for their cost, best first: score / (tokens + 8) ** density.
-
-    By score alone a few long records take the room of many short ones; by cost alone short ones
-    that say nothing come first. Equal ones stay in their order.
-    """
-
-    def worth(hit: Hit) -> float:
-        cost = quote_cost(quoted(Block(_trimmed(hit))), nonce=nonce, count=count)
-        return -hit.score / math.pow(cost + 8, density)
-
-    return sorted(hits, key=worth)
+def _offers(hits: Sequence[Hit], shelf: _Shelf, density: float) -> list[tuple[Block, Quote, int]]:
+    """What may be shown of each hit, and what that costs, best first."""
+    blocks = [Block(_trimmed(hit)) for hit in hits]
+    quotes = [quoted(block) for block in blocks]
+    offers = [(b, q, shelf.cost(q)) for b, q in zip(blocks, quotes, strict=True)]
+    if density:
+        offers.sort(key=lambda each: -each[0].hit.score / math.pow(each[2] + 8, density))
+    return offers
 
 
 def cost_of(record: Record, *, count: Counter = count_tokens, nonce: str = STAND_IN) -> int:

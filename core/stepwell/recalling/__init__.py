@@ -43,7 +43,7 @@ HEAD = 50
 #: How many records are looked at closely for each hit that is wanted, where there are very many.
 _CLOSELY = 8
 #: How many hits a packer is offered at most: one for so many tokens of the budget, or the least.
-TOKENS_A_HIT = 8
+TOKENS_A_HIT = 12
 LEAST_PACKED = 20
 
 
@@ -256,7 +256,9 @@ class Recaller:
                 score = float(min(1.0, max(0.0, hit.score)))
                 if math.isnan(score):
                     raise ValueError("a score that is no number")
-                kept[hit.record.id] = replace(hit, record=known[hit.record.id], score=score)
+                held = known[hit.record.id]
+                same = hit.record is held and hit.score == score
+                kept[held.id] = hit if same else replace(hit, record=held, score=score)
             return tuple(kept.values())
 
         known: dict[str, Record] = {hit.record.id: hit.record for hit in hits}

@@ -13,20 +13,26 @@ from stepwell.searching.dense import VECTORS, dim_of
 
 
 def linked(
-    reader: StoreReader, row: ScopeRow, record_ids: Sequence[str], kind: EdgeKind, *, into: bool
-) -> dict[str, tuple[Edge, ...]]:
-    """Edges of one kind out of each record, or into it; unknown ids are left out."""
-    known = {ref: name for name, ref in reader.find(row, record_ids).items() if ref is not None}
-    found = reader.links(row, list(known), kind, into=into)
+    reader: StoreReader, row: ScopeRow, record_ids: Sequence[str], known: Mapping[str, int],
+    kind: EdgeKind, *, into: bool,
+) -> dict[str, tuple[Edge, ...]]:  # fmt: skip
+    """Edges of one kind out of each record, or into it; ids of no record are left out.
+
+    `known` are refs of some of them.
+    """
+    refs: dict[str, int | None] = {name: known[name] for name in record_ids if name in known}
+    refs |= reader.find(row, [name for name in record_ids if name not in known])
+    names_of = {ref: name for name, ref in refs.items() if ref is not None}
+    found = reader.links(row, list(names_of), kind, into=into)
     ends = {e.source for e in found} | {e.target for e in found}
     names = {entry[0]: id_text(entry[1]) for entry in reader.entries(row, sorted(ends))}
-    made: dict[str, list[Edge]] = {name: [] for name in known.values()}
+    made: dict[str, list[Edge]] = {name: [] for name in names_of.values()}
     for e in found:
         edge = Edge(
             source=names[e.source], kind=kind, target=names[e.target], weight=e.weight,
             label=e.label, sources=e.sources,
         )  # fmt: skip
-        made[known[e.target if into else e.source]].append(edge)
+        made[names_of[e.target if into else e.source]].append(edge)
     return {name: tuple(edges) for name, edges in made.items()}
 
 

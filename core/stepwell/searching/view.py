@@ -86,6 +86,7 @@ class ScopeView:
         self._reader: StoreReader | None = None
         self._row: ScopeRow | None = None
         self._sides: dict[bool, Side] = {}
+        self._refs: dict[str, int] = {}  # of hits: they are asked for again and again
         self._focus: bool | None = None  # which side is searched, while one is
         self._narrow: Narrow | None = None
         #: How often the scope had forgotten something when this view began to read it.
@@ -118,7 +119,7 @@ class ScopeView:
         if self._focus is not None:
             return
         self._reader = None
-        self._sides = {}
+        self._sides, self._refs = {}, {}
         self._reading.close()
         self._locks.close()
 
@@ -220,13 +221,8 @@ class ScopeView:
 
     def get(self, record_or_turn_id: str) -> Record | None:
         """A record as it is at this view's moment; None when it is not there."""
-        row = self.row
-        if row is None:
-            return None
-        ref = self.reader.find(row, [record_or_turn_id]).get(record_or_turn_id)
-        if ref is None:
-            return None
-        loaded = self.load(self._shown([ref]))
+        ref = self._ref(record_or_turn_id)
+        loaded = [] if ref is None else self.load(self._shown([ref]))
         return loaded[0][1] if loaded else None
 
     def _shown(self, refs: list[int]) -> list[int]:
@@ -243,9 +239,7 @@ class ScopeView:
         row = self.row
         if row is None:
             return []
-        start = 0
-        if after is not None:
-            start = self.reader.find(row, [after]).get(after) or 0
+        start = 0 if after is None else self._ref(after) or 0
         narrowed = self.moment is not None or self.min_trust > 0
         most = 2**62 if narrowed else limit
         active = not names_field(where, "status")
@@ -267,8 +261,7 @@ class ScopeView:
 
     def edges(self, record_id: str, kind: EdgeKind | None = None) -> list[Edge]:
         """Edges out of and into a record."""
-        row = self.row
-        ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
+        row, ref = self.row, self._ref(record_id)
         if row is None or ref is None:
             return []
         found = self.reader.edges(row, ref, kind)
@@ -279,8 +272,8 @@ class ScopeView:
         self, record_ids: Sequence[str], kind: EdgeKind, *, into: bool = False
     ) -> dict[str, tuple[Edge, ...]]:
         """Edges of one kind out of each of some records, or into them; unknown ids are left out."""
-        row = self.row
-        return {} if row is None else linked(self.reader, row, record_ids, kind, into=into)
+        row, refs = self.row, self._refs
+        return {} if row is None else linked(self.reader, row, record_ids, refs, kind, into=into)
 
     def vectors(self, record_ids: Sequence[str]) -> FloatArray:
         """The normalised mean of each record's vectors in the embedder's space, (n, dim)."""
@@ -293,8 +286,7 @@ class ScopeView:
 
     def sources(self, record_id: str) -> tuple[str, ...]:
         """The turn ids it rests on, transitively; its own for a turn."""
-        row = self.row
-        ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
+        row, ref = self.row, self._ref(record_id)
         if row is None or ref is None:
             return ()
         roots = self.reader.load(row, self.reader.roots(row, ref))
@@ -307,8 +299,7 @@ class ScopeView:
 
     def usage(self, record_id: str) -> Usage:
         """The ledger's line of a record."""
-        row = self.row
-        ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
+        row, ref = self.row, self._ref(record_id)
         return Usage() if row is None or ref is None else self.reader.usage(row, ref)
 
     @contextmanager
@@ -326,10 +317,16 @@ class ScopeView:
 
     # searching --------------------------------------------------------------------------------
 
+    def _ref(self, record_id: str) -> int | None:
+        """Where a record lies; None where it does not."""
+        row, ref = self.row, self._refs.get(record_id)
+        if ref is None and row is not None:
+            ref = self.reader.find(row, [record_id]).get(record_id)
+        return ref
+
     def place(self, record_id: str) -> int | None:
         """A record's place in this view, as used in Candidates."""
-        row = self.row
-        ref = None if row is None else self.reader.find(row, [record_id]).get(record_id)
+        ref = self._ref(record_id)
         side = self.side(self._focus is not False)
         return None if ref is None or side is None else side.cache.place(ref)
 
@@ -385,6 +382,7 @@ class ScopeView:
             record = loaded.get(ref)
             if record is None:
                 continue
+            self._refs[record.id] = ref
             sources = (record.turn,) if record.turn is not None else self.sources(record.id)
             made.append(Hit(record, score, sources, reasons, span))
         return made

@@ -212,7 +212,7 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
             if known.get(name, number < others) or _is_summary(message):
                 continue
             turn = to_turn(
-                message, session=run.session, id=name, at=now if number >= begun else None,
+                message, session=run.session, name=name, at=now if number >= begun else None,
                 without=TOOLS if self.tools else (),
             )  # fmt: skip
             if turn is not None:

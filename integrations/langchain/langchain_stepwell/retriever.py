@@ -1,0 +1,113 @@
+"""What a scope remembers, as documents: for chains that take a retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import Field, PrivateAttr, field_validator
+
+import stepwell.errors
+from langchain_stepwell.runs import LOGGER
+from stepwell import Hit, Recall, Scope
+from stepwell.adapting import Keeper, scope_of
+
+#: Seconds that a question may take where nobody says how long.
+_LONG: Final = 60.0
+
+
+class StepwellRetriever(BaseRetriever):
+    """Recalls from a scope: `StepwellRetriever(scope=scope, k=5)`.
+
+    - `scope`: a Scope, an AsyncScope or the URI of one.
+    - `k`: documents at most; `retriever.invoke(question, k=3)` for one question.
+    - `levels`: which levels are wanted, (0,) unless given: what was said, word for word.
+    - `search_kwargs`: anything else that `Scope.recall` takes, such as `where`, `min_score`,
+      `min_trust`, `now`.
+    - `deadline`: seconds, and then nothing is found.
+
+    A document's text is the record's, or the passage of a long one that was found. Its metadata
+    tells level, kind, score, sources (turn ids), why, and actor, role, session, said_at where they
+    are known. A question that cannot be asked raises stepwell's InvalidInput. A store that fails or
+    is late gives nothing, and a line of the log; with `strict` it raises.
+    """
+
+    scope: Any
+    k: int = 5
+    levels: tuple[int, ...] | None = None
+    search_kwargs: dict[str, Any] = Field(default_factory=dict)
+    deadline: float | None = None
+    strict: bool = False
+    _keeper: Keeper = PrivateAttr()
+
+    @field_validator("scope")
+    @classmethod
+    def _scope(cls, given: object) -> Scope:
+        return scope_of(given)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """A keeper for the deadline."""
+        super().model_post_init(context)
+        self._keeper = Keeper(LOGGER, deadline=_LONG if self.deadline is None else self.deadline)
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        _ = run_manager  # nobody is asked but the store
+        return self._found(self._keeper.ask(self._question(query, k)))
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        _ = run_manager
+        return self._found(await self._keeper.aask(self._question(query, k)))
+
+    def _question(self, query: str, k: int | None) -> Callable[[], Recall | Exception]:
+        """The question, as a call; what is to be raised comes back as well."""
+        told = {"k": self.k, "levels": self.levels, "deadline": self.deadline, **self.search_kwargs}
+        asked = told if k is None else {**told, "k": k}
+
+        def call() -> Recall | Exception:
+            try:
+                recall: Recall = self.scope.recall(query, **asked)
+            except stepwell.errors.InvalidInput as error:
+                return error
+            except (stepwell.errors.StepwellError, TypeError) as error:
+                if self.strict or isinstance(error, TypeError):
+                    return error
+                raise
+            return recall
+
+        return call
+
+    def _found(self, answer: Recall | Exception | None) -> list[Document]:
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None and self.strict:
+            raise stepwell.errors.StoreBusy("the memory has not answered in time")
+        return [] if answer is None else [_document(hit) for hit in answer]
+
+
+def _document(hit: Hit) -> Document:
+    """A hit as a document. Its metadata is JSON."""
+    record = hit.record
+    told = {
+        "level": record.level,
+        "kind": record.kind.value,
+        "score": hit.score,
+        "sources": list(hit.sources),
+        "why": dict(hit.why),
+        "actor": record.actor,
+        "role": record.role,
+        "session": record.session,
+        "said_at": None if record.said_at is None else record.said_at.isoformat(),
+        "stored_at": record.stored_at.isoformat(),
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    return Document(id=record.id, page_content=hit.text, metadata=known)
