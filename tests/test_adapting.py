@@ -324,3 +324,8 @@ def test_names_of_conversations_and_messages_can_be_stored_and_stay_apart(one, o
     turn = Turn(text="a", session=names[0], id=turn_name(one, other))
     assert turn.id == turn_name(one, other)
     assert session_name(None, one) == conversation(one)
+
+
+def test_no_two_messages_of_two_conversations_have_one_name():
+    assert turn_name("a:b", "c") != turn_name("a", "b:c")
+    assert turn_name("a", "b") == "a:b"

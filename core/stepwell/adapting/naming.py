@@ -41,7 +41,7 @@ def session_name(name: str | None, beginning: str) -> str:
 
 def turn_name(session: str, message: str) -> str:
     """The turn id of a message: hosts give ids that mean something in one conversation only."""
-    return f"{_short(session)}:{_short(message)}"
+    return f"{_short(session, without=':')}:{_short(message)}"
 
 
 def conversation(beginning: str) -> str:
@@ -53,8 +53,11 @@ def conversation(beginning: str) -> str:
     return f"conversation-{_digest(beginning)}"
 
 
-def _short(name: str) -> str:
-    usable = name.encode("utf-8", "replace").decode()
+def _short(name: str, without: str = "") -> str:
+    """A name as it is, if it can be stored so; else its beginning and a hash of it."""
+    usable = name.encode("utf-8", "replace").decode().replace("\0", "-")
+    if without:
+        usable = usable.replace(without, "-")
     if usable == name and 0 < len(name) <= _KEPT:
         return name
     return f"{usable[:_KEPT]}-{_digest(name)}"

@@ -445,6 +445,7 @@ def test_what_a_store_refused_is_recorded_with_the_next_run(scope, monkeypatch, 
 
 def test_logs_hold_nothing_of_what_was_said(scope, caplog):
     caplog.set_level(logging.DEBUG)
+    scope.remember("My pin is 4711.")
     middleware = StepwellMiddleware(scope, deadline=0.0)
     _, agent = agent_of(middleware)
     say(agent, "My pin is 4711.")
