@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 
 from langchain_core.chat_history import BaseChatMessageHistory
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk_to_message
 
 from langchain_stepwell.messages import to_message, to_turn
 from langchain_stepwell.runs import LOGGER
@@ -106,6 +106,8 @@ class StepwellChatMessageHistory(BaseChatMessageHistory):
             for message in messages:
                 name = turn_name(self._session, uuid.uuid4().hex)
                 turn = to_turn(message, session=self._session, name=name, at=now, whole=True)
+                if isinstance(message, BaseMessageChunk):
+                    message = message_chunk_to_message(message)  # noqa: PLW2901 - it has ended
                 if turn is not None:
                     self._left.append((turn, message))
             return [turn for turn, _ in self._left]
@@ -115,6 +117,7 @@ class StepwellChatMessageHistory(BaseChatMessageHistory):
             return
         names = {turn.id for turn in turns}
         with self._lock:
+            self._read += [(t.id or "", message) for t, message in self._left if t.id in names]
             self._left = [each for each in self._left if each[0].id not in names]
 
     # clearing ---------------------------------------------------------------------------------

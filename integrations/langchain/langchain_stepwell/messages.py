@@ -55,11 +55,11 @@ def to_turn(
     role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type)
     if role == "tool" and message.name in without:
         return None
-    text = said(message, without)
-    if not text and not whole:
+    text = said(message, without) or (_EMPTY if whole else "")
+    if not text:
         return None
     return Turn(
-        text=text or _EMPTY, id=name, role=role or None, actor=message.name or None,
+        text=text, id=name, role=role or None, actor=message.name or None,
         session=session, at=at, payload={_KEPT: _data(message, text)} if whole else {},
     )  # fmt: skip
 
