@@ -42,6 +42,13 @@ class Tally:
     unanswered: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """What a call has raised, in place of its answer."""
+
+    error: BaseException
+
+
 @dataclass(slots=True)
 class _Job:
     """Turns on their way into a scope."""
@@ -105,33 +112,33 @@ class Keeper:
         self._missed(asked, what)
         return None
 
-    def _asked(self, call: Callable[[], R], what: str) -> Future[R | BaseException] | None:
+    def _asked(self, call: Callable[[], R], what: str) -> Future[R | _Raised] | None:
         with self._lock:
             late = self._late >= _LATE
         if late:
             self._failed(what, f"{_LATE} earlier calls have not come back yet")
             return None
-        made: Future[R | BaseException] = _future()
+        made: Future[R | _Raised] = _future()
 
         def run() -> None:
             try:
                 made.set_result(call())
             except BaseException as error:  # noqa: BLE001 - it is the host's thread that must live
-                made.set_result(error)
+                made.set_result(_Raised(error))
 
         threading.Thread(target=run, name="stepwell-ask", daemon=True).start()
         return made
 
-    def _answer(self, answer: R | BaseException, what: str) -> R | None:
-        if isinstance(answer, TimeoutError):
+    def _answer(self, answer: R | _Raised, what: str) -> R | None:
+        if not isinstance(answer, _Raised):
+            return answer
+        if isinstance(answer.error, TimeoutError):
             self._failed(what, f"missed its deadline of {self._deadline:g} s")
-            return None
-        if isinstance(answer, BaseException):
-            self._failed(what, f"failed: {type(answer).__name__}")
-            return None
-        return answer
+        else:
+            self._failed(what, f"failed: {type(answer.error).__name__}")
+        return None
 
-    def _missed(self, asked: Future[R | BaseException], what: str) -> None:
+    def _missed(self, asked: Future[R | _Raised], what: str) -> None:
         with self._lock:
             self._late += 1
 
