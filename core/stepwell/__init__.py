@@ -39,6 +39,7 @@ from stepwell.models import (
     Attachment,
     Context,
     Document,
+    DocumentChange,
     Edge,
     EdgeKind,
     ErasureReceipt,
@@ -82,11 +83,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Add", "Annotation", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Bounds", "Candidates",
-    "Clock", "Context", "Document", "Edge", "EdgeKind", "Embedder", "ErasureReceipt", "Event",
-    "Explanation", "Fact", "Filter", "Hide", "Hit", "Index", "IndexSpec", "Key", "Kind",
-    "LanguageModel", "LeftOut", "Level", "Link", "Memory", "Merge", "Node", "Op", "Origin",
-    "Packing", "Parsed", "Plan", "Preset", "Query", "Ranker", "Recall", "Receipt", "Record",
-    "Rejected", "Rekey", "Relation", "Report", "Revise", "Scope", "SetSlot", "SetState", "Skip",
-    "Slot", "Sort", "Status", "Store", "Summary", "Supersede", "Turn", "Unlink", "Usage",
+    "Clock", "Context", "Document", "DocumentChange", "Edge", "EdgeKind", "Embedder",
+    "ErasureReceipt", "Event", "Explanation", "Fact", "Filter", "Hide", "Hit", "Index", "IndexSpec",
+    "Key", "Kind", "LanguageModel", "LeftOut", "Level", "Link", "Memory", "Merge", "Node", "Op",
+    "Origin", "Packing", "Parsed", "Plan", "Preset", "Query", "Ranker", "Recall", "Receipt",
+    "Record", "Rejected", "Rekey", "Relation", "Report", "Revise", "Scope", "SetSlot", "SetState",
+    "Skip", "Slot", "Sort", "Status", "Store", "Summary", "Supersede", "Turn", "Unlink", "Usage",
     "View", "__version__", "errors", "hookimpl",
 ]  # fmt: skip
