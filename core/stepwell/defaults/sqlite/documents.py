@@ -52,8 +52,8 @@ _CONTENTS = (
 _EXPIRED = "SELECT space, mac, body FROM documents WHERE scope = ? AND expires_at <= ?"
 
 _BEFORE_ALL = -(2**62)
-#: Bodies loaded at once.
-_PAGE = 128
+#: Bodies loaded at once: few at first, since few may be asked for.
+_FIRST_PAGE, _PAGE = 16, 256
 #: With more namespaces to look into than this, one walk over all documents is quicker.
 _FEW = 32
 #: What is known of bodies and of names of namespaces: at most so many each, then none.
@@ -91,8 +91,9 @@ class DocumentKeeper:
         `at` leaves out what has expired by then. Values are loaded as they are asked for.
         """
         rows = self._rows(reader, scope, namespace, under, _present(at))
-        for begin in range(0, len(rows), _PAGE):
-            page = rows[begin : begin + _PAGE]
+        begin, size = 0, _FIRST_PAGE
+        while page := rows[begin : begin + size]:
+            begin, size = begin + size, min(2 * size, _PAGE)
             held = _contents(reader, scope, [row[1] for row in page])
             for row in page:
                 document = _document(reader.said(held.get(row[1])), *row[2:5])
