@@ -220,3 +220,25 @@ def test_a_file_without_an_order_has_that_of_its_writes(tmp_path):
         documents.put(("b",), "1", {})
         assert added(documents) == ["a/1", "a/0", "a/2", "b/1", "b/2"]
         assert memory.check().ok
+
+
+@pytest.mark.parametrize("many", [3, 700])
+def test_what_another_memory_puts_is_found_under_its_prefix(tmp_path, many):
+    path = tmp_path / "a.db"
+    with Memory.open(path, embedder=None) as memory, Memory.open(path, embedder=None) as other:
+        here, there = memory.scope("a").documents, other.scope("a").documents
+        here.put(("u", "0"), "k", {})
+        assert added(here, "u") == ["u/0/k"]
+        memory.scope("b").documents.put(("u", "elsewhere"), "k", {})
+        there.write([DocumentChange(("u", str(i)), "k", {"i": i}) for i in range(1, many)])
+        assert added(here, "u", limit=1000) == [f"u/{i}/k" for i in range(many)]
+        assert added(here, "u", "2") == ["u/2/k"]
+        there.delete(("u", "2"), "k")
+        assert added(here, "u", "2") == []
+        there.put(("u", "2"), "k2", {})
+        assert added(here, "u", "2") == ["u/2/k2"]
+        assert added(here, "u", limit=1000)[-1] == "u/2/k2"
+        other.scope("a").erase()
+        assert added(here) == []
+        there.put(("u", "new"), "k", {})
+        assert added(here, "u") == ["u/new/k"]

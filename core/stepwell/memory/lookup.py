@@ -16,9 +16,9 @@ from stepwell.mechanisms.words import terms
 from stepwell.models import Document
 from stepwell.searching import GuardedModels
 
-#: Bytes of vectors kept at most, and texts of which words are kept; then all are dropped.
+#: Bytes of vectors kept at most, and words of texts; then all are dropped.
 _VECTOR_BYTES = 64 * 1024 * 1024
-_TEXTS = 50_000
+_WORDS = 1_000_000
 
 
 class Lookup:
@@ -31,6 +31,7 @@ class Lookup:
     def __init__(self, models: GuardedModels) -> None:
         self._models = models
         self._words: dict[bytes, frozenset[int]] = {}
+        self._counted = 0
         self._vectors: dict[bytes, FloatArray] = {}
 
     def rank(
@@ -66,11 +67,13 @@ class Lookup:
     ) -> tuple[list[float], bool]:
         """What share of the question's words each holds, and whether any holds one at all."""
         words = self._words
-        if len(words) > _TEXTS:
-            words = self._words = {}
+        if self._counted > _WORDS:
+            words, self._counted = {}, 0
+            self._words = words
         for name, text in known.items():
             if name not in words:
                 words[name] = frozenset(terms(text).tolist())
+                self._counted += len(words[name]) + 1
         asked = np.unique(terms(query)).tolist()
         held = [frozenset().union(*(words[name] for name in called)) for called in names]
         frequency = {term: sum(term in said for said in held) for term in asked}

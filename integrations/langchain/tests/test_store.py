@@ -278,7 +278,8 @@ def test_what_is_deleted_leaves_the_file(tmp_path):
     path = tmp_path / "a.db"
     with Memory.open(path, embedder=None) as memory:
         store = StepwellStore(memory.scope("a"))
-        store.put(("secretspace",), "secretkey", {"secretfield": "secretvalue " * 50})
+        store.put(("secretspace",), "secretkey", {"secretfirst": "secretvalue"})
+        store.put(("secretspace",), "secretkey", {"secretfield": "secretvalue " * 50}, ["x"], ttl=9)
         store.put(("n",), "k", {"v": "staysvalue"})
         store.batch(
             [PutOp(("n",), "k2", {"v": "secrettwo"}), PutOp(("n",), "k3", {"v": "secretthree"})]
@@ -287,7 +288,7 @@ def test_what_is_deleted_leaves_the_file(tmp_path):
         assert left(path, *marks) == marks
         store.delete(("secretspace",), "secretkey")
         store.batch([PutOp(("n",), "k2", None), PutOp(("n",), "k3", None)])
-        assert left(path, *marks, "secretthree") == []
+        assert left(path, *marks, "secretthree", "secretfirst") == []
         assert left(path, "staysvalue") == ["staysvalue"]
         assert store.list_namespaces() == [("n",)]
 

@@ -49,6 +49,7 @@ _CONTENTS = (
     "SELECT body, content FROM bodies WHERE scope = ? "
     "AND body IN (SELECT value FROM json_each(?))"
 )  # fmt: skip
+_NEW = "SELECT content FROM bodies WHERE body > ? AND body <= ? AND scope = ?"
 _EXPIRED = "SELECT space, mac, body FROM documents WHERE scope = ? AND expires_at <= ?"
 
 _BEFORE_ALL = -(2**62)
@@ -58,6 +59,10 @@ _FIRST_PAGE, _PAGE = 16, 256
 _FEW = 32
 #: What is known of bodies and of names of namespaces: at most so many each, then none.
 _KNOWN = 200_000
+#: Bodies that are looked through for new namespaces at most; with more, all are walked anew.
+_MANY_NEW = 500
+#: Scopes of which the namespaces are kept at most, then none.
+_SCOPES = 64
 
 
 class DocumentKeeper:
@@ -71,6 +76,7 @@ class DocumentKeeper:
     def __init__(self) -> None:
         self._places: dict[int, tuple[int, int]] = {}
         self._names: dict[bytes, tuple[str, ...]] = {}
+        self._spaces_of: dict[int, tuple[int, dict[bytes, tuple[str, ...]] | None]] = {}
 
     # reads ------------------------------------------------------------------------------------
 
@@ -115,8 +121,8 @@ class DocumentKeeper:
         if namespace is not None:
             wanted = {keyed(scope.secret, "space", *namespace)}
         elif under:
-            spaces = self._spaces(reader, scope, present)
-            wanted = {space for space, name in spaces if name[: len(under)] == under}
+            every, depth = self._every_space(reader, scope), len(under)
+            wanted = {space for space, name in every.items() if name[:depth] == under}
         else:
             wanted = None
         rows: list[tuple[Any, ...]] = []
@@ -143,7 +149,7 @@ class DocumentKeeper:
         placed = {body: known[body] for body in bodies if body in known}
         missing = [body for body in bodies if body not in placed]
         if len(known) + len(missing) > _KNOWN:
-            known.clear()
+            known = self._places = {}  # a new one: another thread may be reading the old one
         for begin in range(0, len(missing), _PAGE):
             page = missing[begin : begin + _PAGE]
             held = _contents(reader, scope, page)
@@ -170,6 +176,28 @@ class DocumentKeeper:
                 name = self._names[space] = tuple(said["namespace"])
             found.append((space, name))
         return found
+
+    def _every_space(self, reader: Reader, scope: ScopeRow) -> dict[bytes, tuple[str, ...]]:
+        """All namespaces that hold a document, and perhaps some that held one.
+
+        Whoever puts a document appends a body, so only what was appended since is looked through.
+        """
+        last, every = self._spaces_of.get(scope.number, (0, None))
+        newest = reader.connection.execute("SELECT max(body) FROM bodies").fetchone()[0] or 0
+        if every is None or newest - last > _MANY_NEW or len(every) == _KNOWN:
+            every = dict(self._spaces(reader, scope, _BEFORE_ALL))
+        elif newest > last:
+            new = reader.connection.execute(_NEW, (last, newest, scope.number)).fetchall()
+            every = dict(every)
+            for said in (reader.said(content) for (content,) in new):
+                if "namespace" in said and "key" in said:
+                    name = tuple(said["namespace"])
+                    every[keyed(scope.secret, "space", *name)] = name
+        if not isinstance(reader, Purger) and len(every) <= _KNOWN:
+            if len(self._spaces_of) >= _SCOPES:
+                self._spaces_of.clear()
+            self._spaces_of[scope.number] = (newest, every)
+        return every
 
     # writes -----------------------------------------------------------------------------------
 
