@@ -302,7 +302,7 @@ def test_a_host_hands_over_a_scope_an_async_one_or_its_uri(tmp_path):
     joined = scope_of(asyncio.run(main()))
     assert joined.path == ("ann",)
     joined.close()
-    with pytest.raises(TypeError, match="not int"):
+    with pytest.raises(InvalidScope, match="not int"):
         scope_of(7)
 
 

@@ -33,12 +33,13 @@ from stepwell.contracts import (
 from stepwell.defaults import Bounds, Ranker
 from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
-from stepwell.memory import Memory, Scope
+from stepwell.memory import Documents, Memory, Scope
 from stepwell.models import (
     Annotation,
     Attachment,
     Context,
     Document,
+    DocumentChange,
     Edge,
     EdgeKind,
     ErasureReceipt,
@@ -82,11 +83,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Add", "Annotation", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Bounds", "Candidates",
-    "Clock", "Context", "Document", "Edge", "EdgeKind", "Embedder", "ErasureReceipt", "Event",
-    "Explanation", "Fact", "Filter", "Hide", "Hit", "Index", "IndexSpec", "Key", "Kind",
-    "LanguageModel", "LeftOut", "Level", "Link", "Memory", "Merge", "Node", "Op", "Origin",
-    "Packing", "Parsed", "Plan", "Preset", "Query", "Ranker", "Recall", "Receipt", "Record",
-    "Rejected", "Rekey", "Relation", "Report", "Revise", "Scope", "SetSlot", "SetState", "Skip",
-    "Slot", "Sort", "Status", "Store", "Summary", "Supersede", "Turn", "Unlink", "Usage",
+    "Clock", "Context", "Document", "DocumentChange", "Documents", "Edge", "EdgeKind", "Embedder",
+    "ErasureReceipt", "Event", "Explanation", "Fact", "Filter", "Hide", "Hit", "Index", "IndexSpec",
+    "Key", "Kind", "LanguageModel", "LeftOut", "Level", "Link", "Memory", "Merge", "Node", "Op",
+    "Origin", "Packing", "Parsed", "Plan", "Preset", "Query", "Ranker", "Recall", "Receipt",
+    "Record", "Rejected", "Rekey", "Relation", "Report", "Revise", "Scope", "SetSlot", "SetState",
+    "Skip", "Slot", "Sort", "Status", "Store", "Summary", "Supersede", "Turn", "Unlink", "Usage",
     "View", "__version__", "errors", "hookimpl",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from stepwell.aio import AsyncScope
+from stepwell.errors import InvalidScope
 from stepwell.memory import Memory, Scope
 
 #: Characters of a host's names that are kept as they are; the rest of a longer one is hashed.
@@ -14,8 +15,8 @@ _KEPT = 200
 def scope_of(given: object) -> Scope:
     """The scope that a host was given: a Scope, an AsyncScope, or the URI of one.
 
-    A URI opens a Memory of its own. Raises TypeError for anything else, InvalidScope and the like
-    for a URI that names nothing.
+    A URI opens a Memory of its own. Raises InvalidScope for anything else, and what
+    `Memory.from_uri` raises.
     """
     if isinstance(given, AsyncScope):
         return given.sync
@@ -23,7 +24,9 @@ def scope_of(given: object) -> Scope:
         return given
     if isinstance(given, str):
         return Memory.from_uri(given)
-    raise TypeError(f"a scope, an async scope or its URI, not {type(given).__name__}")
+    raise InvalidScope(
+        f"a scope, an async one or the URI of one is wanted, not {type(given).__name__}"
+    )
 
 
 def user_scope(scope: Scope, user: object) -> Scope:

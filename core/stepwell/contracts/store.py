@@ -280,16 +280,46 @@ class Store(Protocol):
 
     def reading(self) -> AbstractContextManager[StoreReader]: ...
     def writing(self, now: datetime | None = None) -> AbstractContextManager[StoreWriter]: ...
+
+    # Documents have an order: namespaces by when they came to hold a document, and in a namespace
+    # documents by when they came. What is replaced keeps its place; what has expired has none.
+
     def document(
         self, reader: Any, scope: ScopeRow, namespace: tuple[str, ...], key: str
     ) -> Document | None: ...
     def documents(
-        self, reader: Any, scope: ScopeRow, namespace: tuple[str, ...] | None = None
-    ) -> Iterator[Document]: ...
-    def put_document(self, writer: Any, scope: ScopeRow, document: Document) -> None: ...
+        self, reader: Any, scope: ScopeRow, namespace: tuple[str, ...] | None = None, *,
+        under: tuple[str, ...] = (), at: datetime | None = None,
+    ) -> Iterator[Document]:  # fmt: skip
+        """In their order: all of one exact namespace, all `under` one, or all of the scope.
+
+        `at` leaves out what has expired by then.
+        """
+        ...
+
+    def namespaces(
+        self, reader: Any, scope: ScopeRow, *, at: datetime | None = None
+    ) -> list[tuple[str, ...]]:
+        """The namespaces that hold a document, in any order."""
+        ...
+
+    def put_document(self, writer: Any, scope: ScopeRow, document: Document) -> Document:
+        """Store a document, at its `updated_at`; as stored, with the time of its first making."""
+        ...
+
+    def touch_document(
+        self, writer: Any, scope: ScopeRow, namespace: tuple[str, ...], key: str, now: datetime
+    ) -> bool:
+        """Let a time to live that is not over begin anew; whether there was one."""
+        ...
+
     def delete_document(
         self, writer: Any, scope: ScopeRow, namespace: tuple[str, ...], key: str
     ) -> bool: ...
+    def sweep_documents(self, writer: Any, scope: ScopeRow, now: datetime) -> int:
+        """Take what has expired away; how many."""
+        ...
+
     def mark_pending(self) -> None: ...
     def settle(self, patience: float = 0.2) -> bool:
         """Take forgotten bytes out of the log; whether none are left."""

@@ -24,6 +24,7 @@ from stepwell.errors import (
 )  # fmt: skip
 from stepwell.memory.background import Background, Traffic
 from stepwell.memory.embedding import Embedding, opened
+from stepwell.memory.lookup import Lookup
 from stepwell.models import Context, Recall, Receipt, Report, Turn
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
@@ -66,6 +67,7 @@ class Engine:
         self.recaller = Recaller(self.searcher, plugins, FALLBACK)
         self.consolidator = Consolidator(self.committer, self.searcher, plugins)
         self.eraser = Eraser(self.committer, self.searcher.caches)
+        self.lookup = Lookup(models)
         self.rebuilder = Rebuilder(self.committer, self.searcher, plugins)
         self.embedding = Embedding(store, plugins, models, clock, self.consolidator.rekey)
 

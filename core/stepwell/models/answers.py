@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self, overload
+from typing import Any, Literal, Self, overload
 
 from stepwell.models.records import Record
 
@@ -222,7 +222,11 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A keyed JSON value inside one scope."""
+    """A keyed JSON value inside one scope.
+
+    `ttl` is what it was given to live, in seconds. `index` says what of it a query is compared
+    with: None for all of it, False for nothing, else the paths.
+    """
 
     namespace: tuple[str, ...]
     key: str
@@ -231,3 +235,16 @@ class Document:
     updated_at: datetime
     expires_at: datetime | None = None
     score: float | None = None
+    ttl: float | None = None
+    index: Literal[False] | tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """A value to be put under a key, in place of what is there; None takes the document away."""
+
+    namespace: Sequence[str]
+    key: str
+    value: Mapping[str, Any] | None = None
+    ttl: float | None = None
+    index: Literal[False] | Sequence[str] | None = None

@@ -122,6 +122,13 @@ class GuardedModels:
             made = _vectors(self.embedder, [text], query=query)[0]
         return made
 
+    def vectors(self, texts: Sequence[str]) -> FloatArray:
+        """Normalised vectors of texts that are remembered, one a row. Raises as `embed`."""
+        embedder = self.embedder
+        pages = [texts[i : i + _MANY] for i in range(0, len(texts), _MANY)]
+        made = [_vectors(embedder, page, query=False) for page in pages]
+        return np.concatenate(made) if made else np.empty((0, 0), dtype=np.float32)
+
     def done(self) -> None:
         """Forget what was announced."""
         self._waiting, self._ready = [], {}

@@ -9,6 +9,7 @@ from langchain_stepwell.bridges import embedder_of, language_model_of
 from langchain_stepwell.history import StepwellChatMessageHistory
 from langchain_stepwell.middleware import StepwellMiddleware
 from langchain_stepwell.retriever import StepwellRetriever
+from langchain_stepwell.store import StepwellStore, stepwell_store
 from langchain_stepwell.tools import StepwellForgetTool, StepwellRecallTool, StepwellRememberTool
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "StepwellRecallTool",
     "StepwellRememberTool",
     "StepwellRetriever",
+    "StepwellStore",
     "embedder_of",
     "language_model_of",
+    "stepwell_store",
 ]
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 
-import stepwell.errors
-from stepwell import Embedder, LanguageModel
+from stepwell import Embedder, LanguageModel, errors
 
 #: Embedded once, to learn how long the vectors are.
 _PROBE = "stepwell"
@@ -59,7 +58,7 @@ def embedder_of(embeddings: Embeddings, *, name: str, dim: int | None = None) ->
     found by embedding one word, unless given. Raises InvalidInput for a name that is empty.
     """
     if not name.strip():
-        raise stepwell.errors.InvalidInput("embeddings need the name of their model")
+        raise errors.InvalidInput("embeddings need the name of their model")
     length = len(embeddings.embed_query(_PROBE)) if dim is None else dim
     return _Embedder(embeddings, f"langchain:{name}", length)
 

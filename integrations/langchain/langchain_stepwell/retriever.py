@@ -13,9 +13,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import Field, PrivateAttr, field_validator
 
-import stepwell.errors
 from langchain_stepwell.runs import LOGGER
-from stepwell import Hit, Recall, Scope
+from stepwell import Hit, Recall, Scope, errors
 from stepwell.adapting import Keeper, scope_of
 
 #: Seconds that a question may take where nobody says how long.
@@ -76,9 +75,9 @@ class StepwellRetriever(BaseRetriever):
         def call() -> Recall | Exception:
             try:
                 recall: Recall = self.scope.recall(query, **asked)
-            except stepwell.errors.InvalidInput as error:
+            except errors.InvalidInput as error:
                 return error
-            except (stepwell.errors.StepwellError, TypeError) as error:
+            except (errors.StepwellError, TypeError) as error:
                 if self.strict or isinstance(error, TypeError):
                     return error
                 raise
@@ -90,7 +89,7 @@ class StepwellRetriever(BaseRetriever):
         if isinstance(answer, Exception):
             raise answer
         if answer is None and self.strict:
-            raise stepwell.errors.StoreBusy("the memory has not answered in time")
+            raise errors.StoreBusy("the memory has not answered in time")
         return [] if answer is None else [_document(hit) for hit in answer]
 
 

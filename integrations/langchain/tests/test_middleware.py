@@ -20,7 +20,7 @@ from scripted_langchain import Scripted, call
 
 from langchain_stepwell import StepwellMiddleware
 from stepwell import AsyncMemory, Filter, Memory
-from stepwell.errors import StoreError
+from stepwell.errors import InvalidScope, StoreError
 
 TURNS = Filter(level=0)
 
@@ -507,7 +507,7 @@ def test_settings_that_do_not_exist_are_refused(scope, settings):
 
 
 def test_anything_but_a_scope_is_refused():
-    with pytest.raises(TypeError, match="a scope"):
+    with pytest.raises(InvalidScope, match="a scope"):
         StepwellMiddleware(Memory)
 
 

@@ -94,7 +94,7 @@ def test_a_scope_may_be_async_or_a_uri(tmp_path):
     retriever = StepwellRetriever(scope=asyncio.run(main()))
     assert retriever.invoke("Where?")[0].page_content == "I moved to Oslo."
     retriever.scope.close()
-    with pytest.raises(TypeError, match="a scope"):
+    with pytest.raises(ValueError, match="a scope"):
         StepwellRetriever(scope=7)
 
 

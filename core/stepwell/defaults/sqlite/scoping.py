@@ -79,10 +79,14 @@ class ScopeReader:
         row = self._db.execute(
             "SELECT content FROM bodies WHERE body = ? AND scope = ?", (body, scope.number)
         ).fetchone()
-        if row is None or bytes(row[0][:1]) == b"\x00":
+        return self.said(None if row is None else row[0])
+
+    def said(self, content: bytes | None) -> dict[str, Any]:
+        """What a body holds; empty when it was blanked, or is none."""
+        if content is None or content[:1] == b"\x00":
             return {}
         try:
-            value = json.loads(row[0])
+            value = json.loads(content)
         except ValueError:
             raise StoreDamaged(f"{self._path}: a body cannot be read; run check()") from None
         return value if isinstance(value, dict) else {}

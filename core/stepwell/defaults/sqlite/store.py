@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stepwell.defaults.sqlite.checking import problems
 from stepwell.defaults.sqlite.connection import MEMORY, connect, migrate, prepare, typed_errors
-from stepwell.defaults.sqlite.documents import delete, every, get, put
+from stepwell.defaults.sqlite.documents import DocumentKeeper
 from stepwell.defaults.sqlite.purging import Purger
 from stepwell.defaults.sqlite.reading import Reader
 from stepwell.errors import (
@@ -50,7 +50,7 @@ class _Open:
         self.pending = False
 
 
-class SqliteStore:
+class SqliteStore(DocumentKeeper):
     """A Store in one SQLite file, or in memory under the path ":memory:".
 
     One connection writes (`BEGIN IMMEDIATE` always), and every read has one of its own. A store in
@@ -58,6 +58,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
+        super().__init__()
         self.path = path if path == MEMORY else _absolute(path)
         self.read_only = read_only
         self._closed = False
@@ -210,13 +211,6 @@ class SqliteStore:
                 with contextlib.suppress(sqlite3.Error):
                     db.execute("ROLLBACK")
                 raise
-
-    # documents --------------------------------------------------------------------------------
-
-    document = staticmethod(get)
-    documents = staticmethod(every)
-    put_document = staticmethod(put)
-    delete_document = staticmethod(delete)
 
     # upkeep -----------------------------------------------------------------------------------
 

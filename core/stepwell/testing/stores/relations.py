@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from stepwell.contracts import EdgeRow, ScopeRow, Store
@@ -277,23 +279,84 @@ class Relations(Base):
             assert store.document(reader, alice, ("notes",), "k") is None
             assert list(store.documents(reader, alice)) == []
 
+    def test_documents_come_in_the_order_in_which_they_came(
+        self, store: Store, alice: ScopeRow
+    ) -> None:
+        """Namespaces by when each came to hold one; what is replaced keeps its place."""
+
+        def put(*names: str, **times: Any) -> None:
+            with store.writing(later(1)) as writer:
+                store.put_document(writer, alice, a_document(names[-1], {}, *names[:-1], **times))
+
+        def told(*under: str) -> list[str]:
+            with store.reading() as reader:
+                found = list(store.documents(reader, alice, under=under, at=later(10)))
+            return ["/".join((*d.namespace, d.key)) for d in found]
+
+        for name in ("z/2", "a/b/1", "z/1", "a/3", "z/2", "a/b/0"):
+            put(*name.split("/"))
+        assert told() == ["z/2", "z/1", "a/b/1", "a/b/0", "a/3"]
+        assert told("a") == ["a/b/1", "a/b/0", "a/3"]
+        assert told("a", "b") == ["a/b/1", "a/b/0"]
+        assert told("b") == []
+        with store.writing(later(2)) as writer:
+            assert store.delete_document(writer, alice, ("z",), "2")
+            assert store.delete_document(writer, alice, ("a",), "3")
+        put("a", "3")
+        put("z", "2")
+        assert told() == ["z/1", "z/2", "a/b/1", "a/b/0", "a/3"]
+        put("z", "1", expires_at=later(9))
+        assert told("z") == ["z/2"]
+        with store.reading() as reader:
+            assert sorted(store.namespaces(reader, alice)) == [("a",), ("a", "b"), ("z",)]
+
+    def test_a_document_that_expired_is_gone_and_another_may_come(
+        self, store: Store, alice: ScopeRow
+    ) -> None:
+        """A time to live begins anew while it lasts, and not after; what is over is swept."""
+        lives = {"ttl": 5.0, "expires_at": later(5)}
+        with store.writing(later(1)) as writer:
+            for key in ("a", "b"):
+                store.put_document(writer, alice, a_document(key, {"k": key}, **lives))
+            store.put_document(writer, alice, a_document("c", {}, "other"))
+            assert store.touch_document(writer, alice, ("notes",), "a", later(4))
+            assert not store.touch_document(writer, alice, ("notes",), "b", later(5))
+            assert not store.touch_document(writer, alice, ("other",), "c", later(4))
+            assert not store.touch_document(writer, alice, ("notes",), "none", later(4))
+        with store.reading() as reader:
+            assert [d.key for d in store.documents(reader, alice, at=later(8))] == ["a", "c"]
+            assert [d.key for d in store.documents(reader, alice)] == ["a", "b", "c"]
+            assert store.namespaces(reader, alice, at=later(9)) == [("other",)]
+        new = a_document("a", {}, created_at=later(9), updated_at=later(9))
+        with store.writing(later(9)) as writer:
+            assert store.put_document(writer, alice, new) == new
+            assert store.sweep_documents(writer, alice, later(9)) == 1
+            assert store.sweep_documents(writer, alice, later(9)) == 0
+        with store.reading() as reader:
+            assert [d.key for d in store.documents(reader, alice)] == ["c", "a"]
+
     def test_any_json_fits_a_document(self, store: Store, alice: ScopeRow) -> None:
         """Namespaces, keys and values come back as they were."""
 
-        def check(namespace: list[str], key: str, value: dict[str, object]) -> None:
-            document = a_document(key, value, *namespace)
+        def check(
+            namespace: list[str], key: str, value: dict[str, object], index: list[str] | None
+        ) -> None:
+            chosen: Any = {"index": index if index is None else tuple(index) or False, "ttl": 2.5}
+            document = a_document(key, value, *namespace, **chosen)
             with store.writing(later(1)) as writer:
                 store.put_document(writer, alice, document)
             with store.reading() as reader:
                 held = store.document(reader, alice, document.namespace, key)
             assert held is not None
             assert (held.namespace, held.key, held.value) == (document.namespace, key, value)
+            assert (held.index, held.ttl) == (document.index, 2.5)
 
         for_all(
             check,
             st.lists(NAMES, min_size=1, max_size=3),
             NAMES,
             st.dictionaries(TEXTS, JSON, max_size=3),
+            st.none() | st.lists(NAMES, max_size=2),
             examples=40,
         )
 
