@@ -35,6 +35,7 @@ from langgraph.store.base import (
     TTLConfig,
 )
 
+import stepwell
 from stepwell import (
     AsyncMemory,
     AsyncScope,
@@ -42,7 +43,6 @@ from stepwell import (
     DocumentChange,
     Documents,
     Scope,
-    errors,
 )
 
 _MANY = 2**62
@@ -76,7 +76,9 @@ class StepwellStore(BaseStore):
     def __init__(self, scope: Scope | AsyncScope, *, ttl_config: TTLConfig | None = None) -> None:
         super().__init__()
         if not isinstance(scope, Scope | AsyncScope):
-            raise errors.InvalidScope("a store is made of a scope: memory.scope('acme', 'alice')")
+            raise stepwell.errors.InvalidScope(
+                "a store is made of a scope: memory.scope('acme', 'alice')"
+            )
         self.scope = scope.sync if isinstance(scope, AsyncScope) else scope
         self.ttl_config = ttl_config
         self._swept = time.monotonic()
@@ -123,7 +125,7 @@ class StepwellStore(BaseStore):
         if every is None or time.monotonic() - self._swept < every * 60:
             return
         # Nobody sees what has expired, so that it may also go next time.
-        with contextlib.suppress(errors.StoreReadOnly, errors.StoreBusy):
+        with contextlib.suppress(stepwell.errors.StoreReadOnly, stepwell.errors.StoreBusy):
             self.sweep_ttl()
 
 
@@ -152,7 +154,7 @@ async def stepwell_store(
     """
     if isinstance(place, str) and place.startswith(_URI):
         if segments:
-            raise errors.InvalidScope("a URI names its scope; segments go with a file")
+            raise stepwell.errors.InvalidScope("a URI names its scope; segments go with a file")
         async with AsyncMemory.from_uri(place, **options) as joined:
             yield StepwellStore(joined, ttl_config=ttl_config)
     else:
@@ -176,7 +178,7 @@ def _check(op: Op) -> None:
     else:
         raise ValueError(f"Unknown operation type: {type(op)}")  # noqa: TRY004 - as InMemoryStore
     if min(op.limit, op.offset) < 0:
-        raise errors.InvalidDocument("limit and offset are whole numbers from 0 on")
+        raise stepwell.errors.InvalidDocument("limit and offset are whole numbers from 0 on")
 
 
 def _check_labels(labels: Sequence[str]) -> None:
