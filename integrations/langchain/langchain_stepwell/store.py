@@ -35,6 +35,7 @@ from langgraph.store.base import (
     TTLConfig,
 )
 
+import stepwell
 from stepwell import (
     AsyncMemory,
     AsyncScope,
