@@ -35,7 +35,6 @@ from langgraph.store.base import (
     TTLConfig,
 )
 
-import stepwell
 from stepwell import (
     AsyncMemory,
     AsyncScope,
