@@ -32,7 +32,7 @@ _NAME: Final = 512
 #: Bytes of a message's data that fit a payload, and characters of a content that always do.
 _FITS: Final = 1_000_000
 _SHORT: Final = 100_000
-#: Where the data does not fit: characters of a text, and parts of a list or mapping, that are kept of it.
+#: Where the data does not fit: how much is kept of a text, in characters, and of a list, in parts.
 _CUT: Final = 1_000
 _PARTS: Final = 20
 #: How deep a payload may be.
