@@ -100,7 +100,8 @@ class Lookup:
         made, asked = _embedded(models, [known[name] for name in new], query)
         vectors.update((keys[name], row) for name, row in zip(new, made, strict=True))
         rows = np.stack([vectors[keys[name]] for called in names for name in called])
-        cosines = np.clip(rows @ asked, 0.0, 1.0)
+        # Rounded: where a row stands may change the last bits of its product, and equal texts tie.
+        cosines = np.clip(np.round(rows @ asked, 5), 0.0, 1.0)
         starts = np.cumsum([0, *(len(called) for called in names[:-1])])
         near: list[float] = np.maximum.reduceat(cosines, starts).astype(float).tolist()
         return near

@@ -43,7 +43,7 @@ HEAD = 50
 #: How many records are looked at closely for each hit that is wanted, where there are very many.
 _CLOSELY = 8
 #: How many hits a packer is offered at most: one for so many tokens of the budget, or the least.
-TOKENS_A_HIT = 12
+TOKENS_A_HIT = 16
 LEAST_PACKED = 20
 
 
@@ -234,7 +234,7 @@ class Recaller:
             places,
             scores,
             why,
-            [fused.span(p) for p in places],
+            fused.spans(places),
         )
 
     def _refine(self, run: _Run, plan: Plan, hits: list[Hit]) -> list[Hit]:

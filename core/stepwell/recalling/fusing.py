@@ -40,20 +40,19 @@ class Fused:
                     made[row][part.channel] = made[row].get(part.channel, 0.0) + share
         return made
 
-    def span(self, place: int) -> tuple[int, int] | None:
-        """The characters that the strongest channel found; None for the whole text."""
-        strongest, span = 0.0, (-1, -1)
+    def spans(self, places: Sequence[int]) -> list[tuple[int, int] | None]:
+        """The characters that the strongest channel found at each place; None: the whole text."""
+        wanted = np.asarray(places, np.int64)
+        strongest = np.zeros(len(wanted), np.float32)
+        found = np.full((len(wanted), 2), -1, np.int64)
         for part in self.parts:
-            at = None if part.spans is None else _at(part, place)
-            if at is not None and part.spans is not None and part.scores[at] > strongest:
-                strongest = float(part.scores[at])
-                span = (int(part.spans[at][0]), int(part.spans[at][1]))
-        return span if span[0] >= 0 else None
-
-
-def _at(part: Candidates, place: int) -> int | None:
-    at = int(np.searchsorted(part.places, place))
-    return at if at < len(part.places) and part.places[at] == place else None
+            if part.spans is None or not len(part.places):
+                continue
+            at = np.minimum(np.searchsorted(part.places, wanted), len(part.places) - 1)
+            better = (part.places[at] == wanted) & (part.scores[at] > strongest)
+            strongest[better] = part.scores[at][better]
+            found[better] = part.spans[at][better]
+        return [(begin, end) if begin >= 0 else None for begin, end in found.tolist()]
 
 
 def fuse(side: Side, answers: Sequence[Candidates], plan: Plan, allowed: BoolArray | None) -> Fused:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Self
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -14,7 +16,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field, PrivateAttr, field_serializer, field_validator
 
 from langchain_stepwell.runs import LOGGER
-from stepwell import Hit, Recall, Scope, errors
+from stepwell import AsyncScope, Hit, Recall, Scope, errors
 from stepwell.adapting import Keeper, scope_of
 
 #: Seconds that a question may take where nobody says how long.
@@ -57,6 +59,36 @@ class StepwellRetriever(BaseRetriever):
     @field_serializer("scope", when_used="json")
     def _uri(self, scope: Scope) -> str:
         return scope.uri
+
+    @classmethod
+    def from_texts(
+        cls, texts: Iterable[str], metadatas: Iterable[Mapping[str, Any]] | None = None, *,
+        scope: Scope | AsyncScope | str, ids: Iterable[str] | None = None, **settings: Any,
+    ) -> Self:  # fmt: skip
+        """A retriever on a scope that remembers these texts.
+
+        Doing it again with the same texts adds nothing: where there are no `ids` they are made of
+        texts and metadata, which become the turns' payloads. Raises InvalidTurn.
+        """
+        mine = scope_of(scope)
+        held = list(texts)
+        told = [dict(each) for each in metadatas] if metadatas is not None else [{} for _ in held]
+        names = list(ids) if ids is not None else list(map(_name, held, told))
+        mine.remember_many(
+            {"id": name, "text": text, "origin": "unknown", "payload": payload}
+            for name, text, payload in zip(names, held, told, strict=True)
+        )
+        return cls(scope=mine, **settings)
+
+    @classmethod
+    def from_documents(
+        cls, documents: Iterable[Document], *, scope: Scope | AsyncScope | str, **settings: Any
+    ) -> Self:
+        """The same for documents: their ids, metadata and texts."""
+        given = list(documents)
+        ids = [each.id or _name(each.page_content, each.metadata) for each in given]
+        texts, metadatas = [d.page_content for d in given], [d.metadata for d in given]
+        return cls.from_texts(texts, metadatas, ids=ids, scope=scope, **settings)
 
     def model_post_init(self, context: Any, /) -> None:
         """A keeper for the deadline."""
@@ -101,12 +133,19 @@ class StepwellRetriever(BaseRetriever):
         return [] if answer is None else [_document(hit) for hit in answer]
 
 
+def _name(text: str, metadata: Mapping[str, Any]) -> str:
+    """The turn id of a text that comes without one."""
+    told = json.dumps([text, metadata], sort_keys=True, default=str)
+    return f"document-{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}"
+
+
 def _document(hit: Hit) -> Document:
     """A hit as a document. Its metadata is JSON."""
     record = hit.record
-    told = {
+    told: dict[str, Any] = {
         "level": record.level,
         "kind": record.kind.value,
+        "payload": record.payload or None,
         "score": hit.score,
         "sources": list(hit.sources),
         "why": dict(hit.why),
