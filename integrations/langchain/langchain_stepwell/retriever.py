@@ -86,7 +86,12 @@ class StepwellRetriever(BaseRetriever):
     ) -> Self:
         """The same for documents: their ids, metadata and texts."""
         given = list(documents)
-        ids = [each.id or _name(each.page_content, each.metadata) for each in given]
+        # Documents that were recalled have the ids of records, which no turn may have.
+        ids = [
+            each.id if each.id and not each.id.startswith("r_")
+            else _name(each.page_content, each.metadata)
+            for each in given
+        ]  # fmt: skip
         texts, metadatas = [d.page_content for d in given], [d.metadata for d in given]
         return cls.from_texts(texts, metadatas, ids=ids, scope=scope, **settings)
 

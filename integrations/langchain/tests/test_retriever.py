@@ -175,3 +175,10 @@ def test_a_late_store_gives_nothing_and_a_strict_one_says_so(scope, monkeypatch)
     with pytest.raises(StoreError):
         StepwellRetriever(scope=scope, deadline=0.05, strict=True).invoke("boat")
     gate.set()
+
+
+def test_what_was_recalled_may_be_told_to_another_scope(scope):
+    found = StepwellRetriever(scope=scope, k=3).invoke("boat number 7")
+    other = StepwellRetriever.from_documents(found, scope=scope.within("other"), k=3)
+    told = [document.page_content for document in found]
+    assert sorted(d.page_content for d in other.invoke("boat number 7")) == sorted(told)
