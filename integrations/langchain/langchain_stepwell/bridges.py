@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
 
 from stepwell import Embedder, LanguageModel, errors
 
+#: A memory may ask its model while an app runs. That is no part of what the app streams.
+_APART: RunnableConfig = {"callbacks": []}
 #: Embedded once, to learn how long the vectors are.
 _PROBE = "stepwell"
 
@@ -26,11 +29,13 @@ class _Embedder:
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Any:
         """One row a text, (n, dim)."""
+        if not texts:
+            return np.empty((0, self.dim), np.float32)
+        # Services refuse an empty text, and the others sent with it.
+        asked = [text or " " for text in texts]
         if query:
-            rows = [self._embeddings.embed_query(text) for text in texts]
-        else:
-            rows = self._embeddings.embed_documents(list(texts)) if texts else []
-        return np.asarray(rows, np.float32).reshape(len(texts), self.dim)
+            return np.asarray([self._embeddings.embed_query(text) for text in asked], np.float32)
+        return np.asarray(self._embeddings.embed_documents(asked), np.float32)
 
 
 class _LanguageModel:
@@ -44,8 +49,8 @@ class _LanguageModel:
     def generate(self, prompt: str, *, schema: Mapping[str, Any] | None = None) -> str:
         """The model's answer."""
         if schema is None or not self._structured:
-            return str(self._model.invoke(prompt).text)
-        answer = self._model.with_structured_output(dict(schema)).invoke(prompt)
+            return str(self._model.invoke(prompt, _APART).text)
+        answer = self._model.with_structured_output(dict(schema)).invoke(prompt, _APART)
         return json.dumps(answer, ensure_ascii=False, default=str)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +13,9 @@ from langchain_core.messages import (
     BaseMessage,
     BaseMessageChunk,
     ChatMessage,
+    HumanMessage,
     RemoveMessage,
+    SystemMessage,
     message_chunk_to_message,
     messages_from_dict,
 )
@@ -23,9 +26,17 @@ from stepwell import Record, Turn
 _KEPT: Final = "langchain"
 #: A message without a word of text is stored as this.
 _EMPTY: Final = "[empty]"
-#: Characters of a message's data that fit a payload; of one value, where they do not.
-_FITS: Final = 250_000
+#: Characters of a text, and of a name, that a turn surely holds.
+_TEXT: Final = 2_000_000
+_NAME: Final = 512
+#: Bytes of a message's data that fit a payload, and characters of a content that always do.
+_FITS: Final = 1_000_000
+_SHORT: Final = 100_000
+#: Where the data does not fit: how much is kept of a text, in characters, and of a list, in parts.
 _CUT: Final = 1_000
+_PARTS: Final = 20
+#: How deep a payload may be.
+_DEEP: Final = 40
 _ROLES: Final = {
     "human": "user",
     "ai": "assistant",
@@ -55,12 +66,12 @@ def to_turn(
     role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type)
     if role == "tool" and message.name in without:
         return None
-    text = said(message, without) or (_EMPTY if whole else "")
+    text = _usable(said(message, without))[:_TEXT] or (_EMPTY if whole else "")
     if not text:
         return None
     return Turn(
-        text=text, id=name, role=role or None, actor=message.name or None,
-        session=session, at=at, payload={_KEPT: _data(message, text)} if whole else {},
+        text=text, id=name, role=_name(role), actor=_name(message.name), session=session, at=at,
+        payload={_KEPT: _kept(message, text)} if whole else {},
     )  # fmt: skip
 
 
@@ -68,42 +79,129 @@ def to_message(record: Record) -> BaseMessage | None:
     """The message that a turn was made of; None for a turn that was not made `whole` of one.
 
     Its content is the record's text where that was all of it, so a revised turn shows what it says
-    now.
+    now. What cannot be made again, because its class is not known here, is a plain message.
     """
     kept = record.payload.get(_KEPT)
     if not isinstance(kept, dict):
         return None
-    data = {"content": record.text, **_mapping(kept.get("data"))}
-    made: BaseMessage = messages_from_dict([{"type": kept.get("type"), "data": data}])[0]
+    told = kept.get("data")
+    data = told if isinstance(told, dict) else {}
+    try:
+        made: BaseMessage = messages_from_dict(
+            [{"type": kept.get("type"), "data": {"content": record.text, **data}}]
+        )[0]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return _plain(record)
+    revised = record.version > 1 and _usable(said(made))[:_TEXT] != record.text
+    if revised or "content" not in data:
+        return made.model_copy(update={"content": _spoken(made, record.text)})
     return made
 
 
-def _data(message: BaseMessage, text: str) -> dict[str, Any]:
-    """What is needed beside the text to make the message again, as JSON."""
+def _plain(record: Record) -> BaseMessage:
+    """What a turn says, as a message of its role."""
+    if record.role == "user":
+        return HumanMessage(record.text, name=record.actor)
+    if record.role == "assistant":
+        return AIMessage(record.text, name=record.actor)
+    if record.role == "system":
+        return SystemMessage(record.text, name=record.actor)
+    return ChatMessage(content=record.text, role=record.role or "unknown", name=record.actor)
+
+
+def _spoken(message: BaseMessage, text: str) -> str:
+    """A turn's text without the lines that stand for the message's calls."""
+    if not isinstance(message, AIMessage):
+        return text
+    lines = [*_calls(message.tool_calls, ()), *_calls(message.invalid_tool_calls, ())]
+    calls = _usable("\n".join(lines))
+    if not calls or text == calls:
+        return "" if calls else text
+    return text.removesuffix("\n" + calls)
+
+
+def _kept(message: BaseMessage, text: str) -> dict[str, Any]:
+    """What is needed beside the text to make the message again, as JSON that a payload holds.
+
+    The larger it is, the less of it: first go pictures and the longest values, then all but what
+    ties a tool's call to its result.
+    """
     data = message.model_dump(exclude_defaults=True)
     data.pop("type", None)
-    if message.content == text:
-        data.pop("content", None)
-    else:
-        data["content"] = message.content
-    plain = json.dumps(data, ensure_ascii=False, default=str)
-    if len(plain) > _FITS:
-        plain = json.dumps(_cut(json.loads(plain)), ensure_ascii=False)
-    return {"type": message.type, "data": json.loads(plain)}
+    plain: dict[str, Any] = _json(data)
+    if plain.get("content") == text:
+        del plain["content"]
+    ways: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (dict, _shorter, _bare)
+    for way in ways:
+        made = way(plain)
+        if len(json.dumps(made, ensure_ascii=False).encode()) <= _FITS:
+            return {"type": _usable(message.type)[:_NAME], "data": made}
+    return {"type": _usable(message.type)[:_NAME], "data": {}}
+
+
+def _json(value: Any, deep: int = 0) -> Any:
+    """A value as JSON that can be stored."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if deep < _DEEP and isinstance(value, Mapping):
+        return {_usable(str(key)): _json(each, deep + 1) for key, each in value.items()}
+    if deep < _DEEP and isinstance(value, (list, tuple)):
+        return [_json(each, deep + 1) for each in value]
+    return _usable(str(value))
+
+
+def _shorter(data: dict[str, Any]) -> dict[str, Any]:
+    """The same with captions in place of pictures, and without the longest values.
+
+    A picture that was cut would be refused by a model: it goes wholly.
+    """
+    made = {key: _cut(each) for key, each in data.items() if key != "content"}
+    content = data.get("content")
+    if isinstance(content, str) and len(content) <= _SHORT:
+        made["content"] = content
+    elif isinstance(content, list):
+        blocks = [block if isinstance(block, str) else _captioned(block) for block in content]
+        made["content"] = [block for block in blocks if block]
+    return made
+
+
+def _captioned(block: dict[str, Any]) -> dict[str, Any]:
+    said = _block(block)
+    return {"type": "text", "text": said} if said else {}
+
+
+def _bare(data: dict[str, Any]) -> dict[str, Any]:
+    """Nothing but names and calls; of a long content there is the turn's text."""
+    kept = {"id", "name", "role", "status", "tool_call_id"}
+    made = {key: _cut(each) for key, each in data.items() if key in kept}
+    content = data.get("content")
+    if isinstance(content, str) and len(content) <= _SHORT:
+        made["content"] = content
+    calls = data.get("tool_calls")
+    if isinstance(calls, list):
+        made["tool_calls"] = [{**_cut(call), "args": {}} for call in calls]
+    return made
 
 
 def _cut(value: Any) -> Any:
-    """The same without its longest texts: images belong into a store of images."""
+    """The same without its longest texts, and of the longest lists only the beginning."""
     if isinstance(value, str):
         left = len(value) - _CUT
         return value if left <= 0 else f"{value[:_CUT]}… [{left} characters left out]"
     if isinstance(value, dict):
-        return {key: _cut(each) for key, each in value.items()}
-    return [_cut(each) for each in value] if isinstance(value, list) else value
+        return {key: _cut(each) for key, each in list(value.items())[:_PARTS]}
+    return [_cut(each) for each in value[:_PARTS]] if isinstance(value, list) else value
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _usable(text: str) -> str:
+    """A text without what no UTF-8 text can hold."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def _name(given: str | None) -> str | None:
+    return _usable(given)[:_NAME] or None if given else None
 
 
 def said(message: BaseMessage, without: Collection[str] = ()) -> str:

@@ -13,7 +13,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_serializer, field_validator
 
 from langchain_stepwell.runs import LOGGER
 from stepwell import AsyncScope, Hit, Recall, Scope, errors
@@ -34,10 +34,14 @@ class StepwellRetriever(BaseRetriever):
     - `deadline`: seconds, and then nothing is found.
 
     A document's text is the record's, or the passage of a long one that was found. Its metadata
-    tells level, kind, score, sources (turn ids), why, and actor, role, session, said_at where they
-    are known. A question that cannot be asked raises stepwell's InvalidInput. A store that fails or
-    is late gives nothing, and a line of the log; with `strict` it raises.
+    tells level, kind, score, sources (turn ids), why, and actor, role, session, said_at and the
+    span of a passage where they are known. A question that cannot be asked raises stepwell's
+    InvalidInput. A store that fails or is late gives nothing, and a line of the log; with `strict`
+    it raises.
     """
+
+    # A misspelt setting would change nothing, in silence.
+    model_config = ConfigDict(extra="forbid")
 
     scope: Any
     k: int = 5
@@ -51,6 +55,10 @@ class StepwellRetriever(BaseRetriever):
     @classmethod
     def _scope(cls, given: object) -> Scope:
         return scope_of(given)
+
+    @field_serializer("scope", when_used="json")
+    def _uri(self, scope: Scope) -> str:
+        return scope.uri
 
     @classmethod
     def from_texts(
@@ -78,7 +86,12 @@ class StepwellRetriever(BaseRetriever):
     ) -> Self:
         """The same for documents: their ids, metadata and texts."""
         given = list(documents)
-        ids = [each.id or _name(each.page_content, each.metadata) for each in given]
+        # Documents that were recalled have the ids of records, which no turn may have.
+        ids = [
+            each.id if each.id and not each.id.startswith("r_")
+            else _name(each.page_content, each.metadata)
+            for each in given
+        ]  # fmt: skip
         texts, metadatas = [d.page_content for d in given], [d.metadata for d in given]
         return cls.from_texts(texts, metadatas, ids=ids, scope=scope, **settings)
 
@@ -146,6 +159,7 @@ def _document(hit: Hit) -> Document:
         "session": record.session,
         "said_at": None if record.said_at is None else record.said_at.isoformat(),
         "stored_at": record.stored_at.isoformat(),
+        "span": None if hit.span is None else list(hit.span),
     }
     known = {name: value for name, value in told.items() if value is not None}
     return Document(id=record.id, page_content=hit.text, metadata=known)

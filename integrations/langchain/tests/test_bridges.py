@@ -8,6 +8,10 @@ import json
 import numpy as np
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import RunnableLambda
+from langgraph.graph import START, MessagesState, StateGraph
 from scripted_langchain import Scripted
 
 from langchain_stepwell import embedder_of, language_model_of
@@ -43,6 +47,28 @@ def test_questions_and_texts_are_embedded_each_in_its_way():
         embedder_of(Sided(), name=" ")
 
 
+def test_a_service_is_never_sent_an_empty_text():
+    class Strict(Sided):
+        def embed_query(self, text):
+            assert text
+            return super().embed_query(text)
+
+        def embed_documents(self, texts):
+            assert all(texts)
+            return super().embed_documents(texts)
+
+    embedder = embedder_of(Strict(), name="strict")
+    assert embedder.embed(["", "a"]).shape == (2, 2)
+    assert embedder.embed([""], query=True).shape == (1, 2)
+
+
+def test_embeddings_of_another_length_than_said_are_refused():
+    with Memory.open(":memory:", embedder=embedder_of(Sided(), name="wrong", dim=4)) as memory:
+        scope = memory.scope("ann")
+        assert scope.remember("I moved to Oslo.").degraded
+        assert scope.recall("Oslo")[0].text == "I moved to Oslo."
+
+
 def test_a_store_keeps_to_the_embeddings_it_was_made_with(tmp_path):
     path, fake = tmp_path / "a.db", DeterministicFakeEmbedding(size=16)
     with Memory.open(path, embedder=embedder_of(fake, name="one")) as memory:
@@ -69,11 +95,28 @@ def test_a_chat_model_answers_in_text():
     assert language_model_of(Scripted(), name="mine").name == "langchain:mine"
 
 
+@pytest.mark.parametrize("structured", [False, True])
+def test_what_a_memory_asks_its_model_is_not_streamed_to_the_user(structured):
+    class Held(GenericFakeChatModel):
+        def with_structured_output(self, schema, **kwargs):
+            return self | RunnableLambda(lambda message: {"said": message.text})
+
+    inner = language_model_of(Held(messages=iter([AIMessage("inner")])), structured=structured)
+
+    def answer(state):
+        assert "inner" in inner.generate("Hi.", schema={"title": "Answer", "type": "object"})
+        return {"messages": [AIMessage("outer", id="1")]}
+
+    graph = StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "answer").compile()
+    parts = graph.stream({"messages": [HumanMessage("Hi.")]}, stream_mode="messages")
+    assert [part.content for part, _ in parts] == ["outer"]
+
+
 def test_a_chat_model_may_be_held_to_the_schema():
     class Held(Scripted):
         def with_structured_output(self, schema, **kwargs):
             assert schema["title"] == "Answer"
-            return type("Bound", (), {"invoke": lambda self, prompt: {"said": prompt}})()
+            return type("Bound", (), {"invoke": lambda self, prompt, config: {"said": prompt}})()
 
     model = language_model_of(Held(), structured=True)
     schema = {"title": "Answer", "type": "object"}

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
+import time
+import uuid
 import warnings
 
 import pytest
@@ -13,8 +17,8 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from scripted_langchain import Scripted
 
 from langchain_stepwell import StepwellChatMessageHistory
-from stepwell import Filter, Memory
-from stepwell.errors import StoreClosed, StoreError
+from stepwell import Bounds, Filter, Memory
+from stepwell.errors import StoreBusy, StoreClosed, StoreError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -151,6 +155,39 @@ def test_a_chain_is_sent_what_the_frameworks_own_history_would_send(scope, how, 
     assert len(mine[2]) == 6
 
 
+def test_a_session_may_be_named_by_anything(scope):
+    name = uuid.uuid4()
+    StepwellChatMessageHistory(scope, name).add_user_message("one")
+    assert [m.text for m in StepwellChatMessageHistory(scope, str(name)).messages] == ["one"]
+
+
+def test_what_no_longer_takes_part_in_recall_was_said_all_the_same():
+    with Memory.open(":memory:", plugins=[Bounds(records=2)]) as memory:
+        scope = memory.scope("ann")
+        history = StepwellChatMessageHistory(scope, "s1")
+        history.add_messages(SOME)
+        scope.consolidate()
+        assert scope.count(Filter(level=0)) == 2
+        assert history.messages == SOME
+        history.clear()
+        assert scope.count(Filter(status="hidden")) == 0
+        assert history.messages == []
+
+
+def test_nothing_warns_but_what_the_app_itself_uses():
+    script = (
+        "from langchain_stepwell import StepwellChatMessageHistory, StepwellClassicMemory\n"
+        "from stepwell import Memory\n"
+        "scope = Memory.open(':memory:').scope('ann')\n"
+        "history = StepwellChatMessageHistory(scope, 's1')\n"
+        "history.add_user_message('one')\n"
+        "assert len(history.messages) == 1\n"
+        "StepwellClassicMemory(scope, session_id='s1').load_memory_variables({})\n"
+    )
+    kind = "error::DeprecationWarning"
+    subprocess.run([sys.executable, "-W", kind, "-c", script], check=True)
+
+
 # trouble ------------------------------------------------------------------------------------------
 
 
@@ -167,7 +204,7 @@ def test_a_closed_store_does_not_break_a_chain_and_keeps_its_place(memory, caplo
         "first", "I see.", "second", "I see.", "third", "I see.",
     ]  # fmt: skip
     assert [len(sent) for sent in model.sent] == [1, 3, 5]
-    assert held.tally.unrecorded > 0
+    assert (held.tally.recorded, held.tally.waiting, held.tally.unrecorded) == (2, 4, 0)
     assert "StoreClosed" in caplog.text
     with pytest.raises(StoreClosed):
         held.clear()
@@ -207,3 +244,89 @@ def test_what_is_stored_late_is_in_the_log_once(scope, monkeypatch):
     assert history._keeper.flush(20)
     assert [m.text for m in history.messages] == ["one", "two"]
     assert scope.count(Filter(level=0)) == 2
+
+
+def test_a_message_that_cannot_be_stored_keeps_no_other_from_it(scope):
+    class Sly:
+        def __str__(self):
+            raise RuntimeError("no")
+
+    history = StepwellChatMessageHistory(scope, "s1")
+    history.add_messages(
+        [HumanMessage("a\0b"), HumanMessage("two", additional_kwargs={"x": Sly()})]
+    )
+    history.add_user_message("three")
+    assert [m.text for m in history.messages] == ["a\ufffdb", "three"]
+    assert (history.tally.recorded, history.tally.unrecorded) == (2, 1)
+
+
+def test_a_turn_that_nobody_can_read_hides_no_other(scope):
+    history = StepwellChatMessageHistory(scope, "s1")
+    history.add_user_message("one")
+    scope.remember("two", session="s1", payload={"langchain": {"type": "alien", "data": 7}})
+    assert [m.text for m in history.messages] == ["one", "two"]
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+def test_a_store_that_comes_back_in_the_middle_of_a_call_loses_no_word(scope, monkeypatch, how):
+    StepwellChatMessageHistory(scope, "s1").add_messages(SOME)
+    real, asked = type(scope).records, []
+
+    def once(self, *args, **options):
+        asked.append(1)
+        if len(asked) == 1:
+            raise StoreBusy("busy")
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(type(scope), "records", once)
+    # As apps do: a new one for each call.
+    _, chain = chain_of(lambda name: StepwellChatMessageHistory(scope, name), ["new"], key=False)
+    say(chain, how, {"input": [HumanMessage("said")]})
+    assert len(asked) > 1
+    log = StepwellChatMessageHistory(scope, "s1").messages
+    assert [m.text for m in log[len(SOME) :]] == ["said", "new"]
+
+
+def test_clearing_does_not_wait_for_ever(scope, monkeypatch):
+    gate = threading.Event()
+    monkeypatch.setattr(type(scope), "remember_many", lambda *_: gate.wait(20))
+    history = StepwellChatMessageHistory(scope, "s1", patience=0.05)
+    history.add_user_message("one")
+    with pytest.raises(StoreBusy):
+        history.clear()
+    gate.set()
+
+
+def test_a_slow_store_does_not_stop_the_loop(scope, monkeypatch):
+    real_records, real_many = type(scope).records, type(scope).remember_many
+
+    def slowly(real):
+        def call(self, *args, **options):
+            time.sleep(0.3)
+            return real(self, *args, **options)
+
+        return call
+
+    monkeypatch.setattr(type(scope), "records", slowly(real_records))
+    monkeypatch.setattr(type(scope), "remember_many", slowly(real_many))
+
+    async def main():
+        longest, done = 0.0, asyncio.Event()
+
+        async def tick():
+            nonlocal longest
+            while not done.is_set():
+                before = time.perf_counter()
+                await asyncio.sleep(0.01)
+                longest = max(longest, time.perf_counter() - before)
+
+        ticking = asyncio.create_task(tick())
+        history = StepwellChatMessageHistory(scope, "s1")
+        await history.aadd_messages(SOME)
+        assert await history.aget_messages() == SOME
+        await history.aclear()
+        done.set()
+        await ticking
+        return longest
+
+    assert asyncio.run(main()) < 0.25

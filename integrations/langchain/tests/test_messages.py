@@ -150,12 +150,74 @@ def test_a_turn_of_another_maker_is_no_message(memory):
     assert to_message(scope.get("t1")) is None
 
 
-def test_a_picture_that_does_not_fit_is_cut_and_the_rest_kept(memory):
-    scope = memory.scope("large")
-    picture = {"type": "image", "base64": "A" * 3_000_000, "mime_type": "image/png"}
+def test_a_revised_message_keeps_the_calls_it_made(memory):
+    scope = memory.scope("revised")
+    calls = [{"name": "f", "args": {"x": 1}, "id": "c1", "type": "tool_call"}]
+    scope.remember(to_turn(AIMessage("I ask Bob.", tool_calls=calls), name="t2", whole=True))
+    scope.revise("t2", 'I ask Eve.\nf({"x": 1})')
+    assert to_message(scope.get("t2")) == AIMessage("I ask Eve.", tool_calls=calls)
+
+
+@pytest.mark.parametrize(("size", "whole"), [(700_000, True), (3_000_000, False)])
+def test_a_picture_comes_back_as_it_was_or_as_a_caption(memory, size, whole):
+    scope = memory.scope("picture", str(size))
+    picture = {"type": "image", "base64": "A" * size, "mime_type": "image/png"}
     message = HumanMessage([{"type": "text", "text": "See this."}, picture], id="1")
     scope.remember(to_turn(message, name="t1", whole=True))
+    # Half a picture would be refused by every model.
+    caption = {"type": "text", "text": "[image]"}
+    kept = HumanMessage([message.content[0], caption], id="1")
+    assert to_message(scope.get("t1")) == (message if whole else kept)
+
+
+NEXT = {"type": "tool_call", "id": "c1", "name": "write"}
+SUCH = {
+    "text": HumanMessage("x" * 9_000_000),
+    "name": HumanMessage("hello", name="n" * 600),
+    "role": ChatMessage(content="hello", role="r" * 600),
+    "artifact": ToolMessage("hello", tool_call_id="c1", artifact=[{"p": "y" * 500}] * 5_000),
+    "wide": ToolMessage("hello", tool_call_id="c1", artifact=[[["y" * 900] * 20] * 20] * 20),
+    "call": AIMessage("hello", tool_calls=[{**NEXT, "args": {"file": "z" * 2_000_000}}]),
+    "key": ToolMessage("hello", tool_call_id="c1", artifact={(1, 2): 3, "n": float("nan")}),
+    "object": ToolMessage("hello", tool_call_id="c1", artifact=b"\xff\0"),
+    "deep": HumanMessage("hello", additional_kwargs={"x": json.loads("[" * 300 + "]" * 300)}),
+}
+
+
+@pytest.mark.parametrize("which", SUCH)
+def test_what_no_turn_can_hold_costs_a_message_no_more_than_that(memory, which):
+    scope, message = memory.scope("such", which), SUCH[which]
+    scope.remember(to_turn(message, name="t1", whole=True))
     back = to_message(scope.get("t1"))
-    assert back.text == "See this."
-    assert back.content[1]["mime_type"] == "image/png"
-    assert "2999000 characters left out" in back.content[1]["base64"]
+    assert type(back) is type(message)
+    assert back.text[:1_000_000] == message.text[:1_000_000]
+    # A call and its result still belong together.
+    for field in ("id", "tool_call_id"):
+        assert getattr(back, field, None) == getattr(message, field, None)
+    made = [(call["name"], call["id"]) for call in getattr(back, "tool_calls", [])]
+    assert made == [(call["name"], call["id"]) for call in getattr(message, "tool_calls", [])]
+
+
+anything = st.text(st.characters(exclude_categories=[]), max_size=20)
+
+
+@given(anything, anything, st.dictionaries(anything, anything | st.floats(), max_size=2))
+@settings(max_examples=100, deadline=None)
+def test_any_text_is_stored_without_what_no_file_can_hold(memory, text, name, extra):
+    scope = memory.scope("any")
+    scope.erase()
+    message = HumanMessage(text, name=name, additional_kwargs=extra)
+    scope.remember(to_turn(message, whole=True))
+    back = to_message(scope.records()[0])
+    assert back.content == text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"), [("user", "human"), ("assistant", "ai"), ("system", "system"), (None, "chat")]
+)
+def test_a_message_of_an_unknown_class_is_a_plain_one(memory, role, kind):
+    scope = memory.scope("unknown", kind)
+    kept = {"langchain": {"type": "alien", "data": {}}}
+    scope.remember("hello", id="t1", role=role, actor="ann", payload=kept)
+    back = to_message(scope.get("t1"))
+    assert (back.type, back.text, back.name) == (kind, "hello", "ann")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 
 import pytest
 from langchain_core.documents import Document
@@ -80,6 +81,8 @@ def test_a_found_passage_stands_for_a_long_turn(scope):
     (found,) = StepwellRetriever(scope=scope).invoke("When does the heron nest?")
     assert "The heron nests in March." in found.page_content
     assert len(found.page_content) < 5_000
+    first, last = found.metadata["span"]
+    assert scope.get(found.id).text[first:last] == found.page_content
 
 
 def test_a_scope_may_be_async_or_a_uri(tmp_path):
@@ -107,6 +110,41 @@ def test_a_question_that_cannot_be_asked_is_refused(scope, settings):
         retriever.invoke("boat")
     with pytest.raises(InvalidQuery):
         asyncio.run(retriever.ainvoke("boat"))
+
+
+def test_a_misspelt_setting_is_refused(scope):
+    with pytest.raises(ValueError, match="top_k"):
+        StepwellRetriever(scope=scope, top_k=9)
+
+
+def test_a_retriever_can_be_written_down_and_made_again(tmp_path):
+    with Memory.open(tmp_path / "a.db") as memory:
+        memory.scope("ann").remember("I moved to Oslo.")
+        plain = StepwellRetriever(scope=memory.scope("ann"), k=3).model_dump_json()
+    again = StepwellRetriever.model_validate_json(plain)
+    assert again.k == 3
+    assert again.invoke("Where?")[0].page_content == "I moved to Oslo."
+    again.scope.close()
+
+
+def test_a_slow_store_does_not_stop_the_loop(scope, monkeypatch):
+    real = type(scope).recall
+
+    def slowly(self, *args, **options):
+        time.sleep(0.5)
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(type(scope), "recall", slowly)
+
+    async def main():
+        began = time.perf_counter()
+        retriever = StepwellRetriever(scope=scope, k=1)
+        asked = asyncio.create_task(retriever.ainvoke("boat"))
+        await asyncio.sleep(0.05)
+        assert time.perf_counter() - began < 0.4
+        return await asked
+
+    assert len(asyncio.run(main())) == 1
 
 
 def test_an_argument_that_recall_does_not_take_is_refused(scope):
@@ -137,3 +175,10 @@ def test_a_late_store_gives_nothing_and_a_strict_one_says_so(scope, monkeypatch)
     with pytest.raises(StoreError):
         StepwellRetriever(scope=scope, deadline=0.05, strict=True).invoke("boat")
     gate.set()
+
+
+def test_what_was_recalled_may_be_told_to_another_scope(scope):
+    found = StepwellRetriever(scope=scope, k=3).invoke("boat number 7")
+    other = StepwellRetriever.from_documents(found, scope=scope.within("other"), k=3)
+    told = [document.page_content for document in found]
+    assert sorted(d.page_content for d in other.invoke("boat number 7")) == sorted(told)
