@@ -34,7 +34,7 @@ TELLING = ("agent", "graph", "classic")
 TURNS = Filter(level=0)
 
 # Two of the apps are made with what LangChain has deprecated: that is why they are here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
 
 
 def _module(name):

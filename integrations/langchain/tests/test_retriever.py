@@ -36,6 +36,10 @@ def scope():
 class TestStandard(RetrieversIntegrationTests):
     """The suite that LangChain publishes."""
 
+    @pytest.fixture
+    def anyio_backend(self):
+        return "asyncio"  # LangGraph's only one
+
     @pytest.fixture(autouse=True)
     def _mine(self, scope):
         self.scope = scope
