@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from tests.campaigns import crowd, kill, torn
 
 from stepwell import Memory, Turn
 from stepwell.defaults.sqlite import connection as sqlite_connection
-from stepwell.errors import StoreError
+from stepwell.errors import StoreError, StoreReadOnly
 
 
 def test_kill_9_takes_nothing_back_and_brings_nothing_back(tmp_path):
@@ -130,3 +132,32 @@ def test_whichever_statement_fails_it_is_before_or_after_and_never_between(
             assert memory.check().ok
             # The next call works.
             assert scope.remember("life goes on", id="next").stored == ("next",)
+
+
+INTERRUPTED = """
+import os, sqlite3, sys
+made = sqlite3.connect(sys.argv[1], isolation_level=None)
+made.execute("PRAGMA cache_size = 1")
+made.execute("BEGIN IMMEDIATE")
+made.execute("CREATE TABLE half (text)")
+made.executemany("INSERT INTO half VALUES (?)", [("x" * 3000,)] * 300)
+os._exit(9)  # the journal lies beside the file, and half of the change is in it
+"""
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_file_whose_making_was_killed_opens(tmp_path, made):
+    path = tmp_path / "a.db"
+    if made:
+        with Memory.open(path) as memory:
+            memory.scope("ann").remember("I moved to Oslo.")
+        with sqlite3.connect(path) as plain:
+            plain.execute("PRAGMA journal_mode = DELETE")
+        plain.close()
+    subprocess.run([sys.executable, "-c", INTERRUPTED, str(path)], check=False)
+    assert Path(f"{path}-journal").exists()
+    with pytest.raises(StoreReadOnly):
+        Memory.open(path, read_only=True)
+    with Memory.open(path) as memory:
+        assert memory.scope("ann").count() == made
+        assert memory.check().ok

@@ -133,7 +133,14 @@ def prepare(path: str, *, read_only: bool) -> None:
         # SQLite would take it for an empty database, and write over it.
         raise NotAStore(f"{path}: the file is not a stepwell store; nothing was changed")
     with typed_errors(path):
-        _recognise(path)
+        try:
+            _recognise(path, read_only=True)
+        except sqlite3.OperationalError as error:
+            if read_only or error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise
+            # Whoever was killed while the file was made has left a journal, and only a writer may
+            # take back what it tells of.
+            _recognise(path, read_only=False)
 
 
 def _create(file: Path) -> None:
@@ -149,9 +156,9 @@ def _create(file: Path) -> None:
         raise StoreReadOnly(f"{file}: cannot be created ({error.strerror})") from None
 
 
-def _recognise(path: str) -> None:
+def _recognise(path: str, *, read_only: bool) -> None:
     # Read-only: closing a writable connection would write a crashed writer's log into the file.
-    probe = connect(path, read_only=True)
+    probe = connect(path, read_only=read_only)
     try:
         ours = probe.execute("PRAGMA application_id").fetchone()[0]
         version = probe.execute("PRAGMA user_version").fetchone()[0]
