@@ -147,7 +147,8 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         session = asked.run.session
         if asked.run.lasting:
             return [turn_name(session, message.id) for message in asked.messages if message.id]
-        turns = [to_turn(message, session=session) for message in asked.messages]
+        own = TOOLS if self.tools else ()
+        turns = [to_turn(message, session=session, without=own) for message in asked.messages]
         names = asked.scope.identify([turn for turn in turns if turn is not None])
         return [name for name in names if name is not None]
 
