@@ -10,6 +10,8 @@ from stepwell.memory import Memory, Scope
 
 #: Characters of a host's names that are kept as they are; the rest of a longer one is hashed.
 _KEPT = 200
+#: … of a user's, which is a segment of a scope.
+_SEGMENT = 80
 
 
 def scope_of(given: object) -> Scope:
@@ -34,6 +36,9 @@ def user_scope(scope: Scope, user: object) -> Scope:
     name = "" if user is None else str(user)
     if not name:
         raise LookupError("no user is named")
+    shown = "".join(c if c.isprintable() else "-" for c in name)
+    if shown != name or len(name) > _SEGMENT:
+        name = f"{shown[:_SEGMENT]}-{_digest(name)}"
     return scope.within(name)
 
 

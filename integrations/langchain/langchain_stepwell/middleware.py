@@ -148,7 +148,8 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         if asked.run.lasting:
             return [turn_name(session, message.id) for message in asked.messages if message.id]
         own = TOOLS if self.tools else ()
-        turns = [to_turn(message, session=session, without=own) for message in asked.messages]
+        said = filter(_is_said, asked.messages)
+        turns = [to_turn(message, session=session, without=own) for message in said]
         names = asked.scope.identify([turn for turn in turns if turn is not None])
         return [name for name in names if name is not None]
 
@@ -210,7 +211,7 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         turns = []
         for number, message in enumerate(messages):
             name = turn_name(run.session, message.id) if run.lasting and message.id else None
-            if known.get(name, number < others) or _is_summary(message):
+            if known.get(name, number < others) or not _is_said(message):
                 continue
             turn = to_turn(
                 message, session=run.session, name=name, at=now if number >= begun else None,
@@ -270,9 +271,10 @@ def _beginning(messages: Sequence[AnyMessage]) -> int:
     return at
 
 
-def _is_summary(message: AnyMessage) -> bool:
-    """Whether it stands in for messages that another middleware took away: nobody said it."""
-    return message.additional_kwargs.get("lc_source") == "summarization"
+def _is_said(message: AnyMessage) -> bool:
+    """Whether somebody said it: instructions, and summaries of what was taken away, nobody did."""
+    summary = message.additional_kwargs.get("lc_source") == "summarization"
+    return not summary and not isinstance(message, SystemMessage)
 
 
 class _Known:

@@ -269,6 +269,17 @@ def test_summaries_of_what_was_taken_away_are_not_remembered_as_if_somebody_had_
     assert not [turn for turn in turns(scope) if "They spoke of boats" in turn.text]
 
 
+def test_instructions_are_not_remembered_as_if_somebody_had_said_them(scope):
+    model, agent = agent_of(StepwellMiddleware(scope), lasting=False)
+    history = [("system", "Be kind."), ("user", "Hi."), ("assistant", "Hello."), ("user", "Bye.")]
+    agent.invoke({"messages": history})
+    agent.invoke({"messages": [*history, ("assistant", "I see."), ("user", "Really.")]})
+    assert [text for _, text in said(scope)] == [
+        "Hi.", "Hello.", "Bye.", "I see.", "Really.", "I see.",
+    ]  # fmt: skip
+    assert not [text for text in model.texts if "quoted as data" in text]
+
+
 def test_what_an_app_takes_out_of_its_state_stays_remembered(scope):
     model, agent = agent_of(StepwellMiddleware(scope))
     say(agent, "The heron nests in March.")
