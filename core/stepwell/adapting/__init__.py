@@ -7,15 +7,22 @@ memory is meant, and what conversations and messages are called in it.
 
 from stepwell.adapting.keeping import Keeper, Tally
 from stepwell.adapting.naming import conversation, scope_of, session_name, turn_name, user_scope
+from stepwell.adapting.payloads import TEXT, cut, fitting, plain, usable, usable_name
 from stepwell.adapting.quoting import quoted
 
 __all__ = [
+    "TEXT",
     "Keeper",
     "Tally",
     "conversation",
+    "cut",
+    "fitting",
+    "plain",
     "quoted",
     "scope_of",
     "session_name",
     "turn_name",
+    "usable",
+    "usable_name",
     "user_scope",
 ]
