@@ -8,6 +8,7 @@ import time
 
 import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
+from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.chat_engine import (
     CondensePlusContextChatEngine,
@@ -18,9 +19,10 @@ from llama_index.core.chat_engine import (
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.memory import BaseMemory, ChatMemoryBuffer, Memory
 from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.core.workflow import Context, JsonSerializer
 
-from llama_index.memory.stepwell import StepwellMemory, StepwellRetriever
+from llama_index.memory.stepwell import StepwellMemory
 from stepwell import AsyncMemory, Filter
 from stepwell import Memory as Store
 from stepwell.errors import InvalidScope, StoreError
@@ -158,6 +160,13 @@ def call():
     return ChatMessage(role="assistant", blocks=[block])
 
 
+class Notes(BaseRetriever):
+    """Finds the same note for every question."""
+
+    def _retrieve(self, query_bundle):
+        return [NodeWithScore(node=TextNode(text="The ferry leaves at nine."), score=1.0)]
+
+
 def app_of(kind, model, memory):
     """Something that talks: a coroutine function of a text."""
     if kind in {"function", "react", "workflow"}:
@@ -169,8 +178,7 @@ def app_of(kind, model, memory):
             return await runner.run(text, memory=memory)
 
         return say
-    with Store.open(":memory:") as notes:
-        retriever = StepwellRetriever(notes.scope("empty"))
+    retriever = Notes()
     engines = {
         "simple": lambda: SimpleChatEngine.from_defaults(memory=memory, llm=model.llm),
         "context": lambda: ContextChatEngine.from_defaults(

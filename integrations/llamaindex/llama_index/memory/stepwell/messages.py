@@ -109,7 +109,8 @@ def _data(message: ChatMessage, text: str) -> dict[str, Any]:
         data = message.model_dump(mode="json")
     except ValueError:  # of what somebody put into additional_kwargs
         data = message.model_dump()
-    held: dict[str, Any] = {key: value for key, value in plain(data).items() if value}
+    told: dict[str, Any] = plain(data)
+    held = {key: value for key, value in told.items() if value or key == "blocks"}
     blocks = held.get("blocks")
     if blocks and len(blocks) == 1 and _only_text(blocks[0]) == text:
         del held["blocks"]
