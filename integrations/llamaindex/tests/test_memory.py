@@ -260,6 +260,28 @@ def test_blocking_and_streaming_talk_is_stored_whole(scope, kind):
     assert [text for _, text in said(scope)] == ["first", "one", "second", "two"]
 
 
+async def test_what_agents_of_a_workflow_say_is_stored_under_their_names(scope):
+    memory = StepwellMemory.from_scope(scope, session_id="s1")
+    hand = ToolCallBlock(
+        tool_call_id="c1", tool_name="handoff", tool_kwargs={"to_agent": "b", "reason": "yours"}
+    )
+    model = Model(ChatMessage(role="assistant", blocks=[hand]), "It is done.")
+    agents = [
+        FunctionAgent(
+            name=name, description=name, tools=[add], llm=model.llm, streaming=False,
+            can_handoff_to=["b"] if name == "a" else [],
+        )
+        for name in "ab"
+    ]  # fmt: skip
+    running = AgentWorkflow(agents=agents, root_agent="a").run("Do it.", memory=memory)
+    events = [event async for event in memory.follow(running)]
+    await running
+    assert events
+    spoken = [turn for turn in scope.records(TURNS) if turn.role == "assistant"]
+    assert spoken[-1].actor == "b"
+    assert spoken[-1].text == "It is done."
+
+
 async def test_a_history_that_is_sent_again_costs_nothing(scope):
     history = [user("I moved to Oslo in May."), assistant("Good.")]
     for n in range(3):

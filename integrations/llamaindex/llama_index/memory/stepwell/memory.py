@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, Self
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
@@ -58,6 +58,7 @@ class StepwellMemory(BaseMemory):
     _held: list[_Held] = PrivateAttr(default_factory=list)
     _left: list[Turn] = PrivateAttr(default_factory=list)
     _loaded: bool = PrivateAttr(default=False)
+    _speaker: str | None = PrivateAttr(default=None)
 
     @field_validator("scope")
     @classmethod
@@ -154,6 +155,21 @@ class StepwellMemory(BaseMemory):
         users = (n for n in range(start, len(held)) if held[n][1].role == MessageRole.USER)
         return held[next(users, min(start, len(held) - 1)) :]
 
+    async def follow(self, handler: Any) -> AsyncIterator[Any]:
+        """The events of a running workflow; what an agent of it says is stored under its name.
+
+        In place of `handler.stream_events()`: the memory of a workflow is not told who speaks, and
+        its events tell.
+        """
+        try:
+            async for event in handler.stream_events():
+                speaker = getattr(event, "current_agent_name", None)
+                if isinstance(speaker, str):
+                    self._speaker = speaker
+                yield event
+        finally:
+            self._speaker = None
+
     # putting ----------------------------------------------------------------------------------
 
     def put(self, message: ChatMessage) -> None:
@@ -213,7 +229,10 @@ class StepwellMemory(BaseMemory):
                 name = turn_name(self.session_id, uuid.uuid4().hex)
                 # Workflows go on with the very object: what is held is a copy of it.
                 self._held.append((name, message.model_copy(deep=True)))
-                self._left.append(to_turn(message, session=self._session, name=name, at=now))
+                turn = to_turn(message, session=self._session, name=name, at=now)
+                if turn.role == "assistant" and turn.actor is None:
+                    turn = turn.model_copy(update={"actor": self._speaker})
+                self._left.append(turn)
             return list(self._left)
 
     def _known(self, messages: Sequence[ChatMessage]) -> list[str | None]:
