@@ -12,3 +12,8 @@ def swept():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"  # LlamaIndex's only one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import threading
 
@@ -170,6 +171,10 @@ async def test_a_block_outlives_its_store(caplog):
 # the chat store -----------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(
+    "chat_store" not in inspect.signature(Memory.from_defaults).parameters,
+    reason="this version's Memory takes no chat store",
+)
 async def test_every_message_of_llamaindexs_own_memory_reaches_the_scope_once(scope):
     memory = Memory.from_defaults(
         session_id="s1", chat_store=ours.StepwellChatStore(scope),
