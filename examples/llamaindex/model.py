@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from llama_index.core.llms import ChatMessage
+from llama_index.core.llms import ChatMessage, LLMMetadata
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 
 
@@ -35,6 +35,14 @@ def stems(line: str) -> set[str]:
     return {word.lower() for word in re.findall(r"\b\w{3,4}", line)}
 
 
+class Reader(MockFunctionCallingLLM):
+    """A model that is talked to, and reads."""
+
+    @property
+    def metadata(self):
+        return LLMMetadata(is_function_calling_model=True, is_chat_model=True)
+
+
 def llm():
     """The model that the environment names, else one that reads."""
     named = os.environ.get("STEPWELL_EXAMPLE_MODEL")
@@ -42,4 +50,4 @@ def llm():
         from llama_index.llms.openai import OpenAI
 
         return OpenAI(model=named)
-    return MockFunctionCallingLLM(response_generator=read, is_chat_model=True)
+    return Reader(response_generator=read)

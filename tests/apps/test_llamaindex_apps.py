@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from example_apps import changed, elsewhere, killed, run
-from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import SimpleChatEngine
-from llama_index.core.llms.mock import MockFunctionCallingLLM
+from scripted_llamaindex import Scripted
 
 from llama_index.memory.stepwell import StepwellMemory
 from stepwell import Filter, Memory
@@ -37,23 +36,6 @@ def swept():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
-
-
-class Scripted:
-    """An LLM that says the same, and keeps what it was sent."""
-
-    def __init__(self):
-        self.sent = []
-
-        def answer(messages, **_):
-            self.sent.append([(m.role.value, m.content) for m in messages])
-            return ChatMessage(role="assistant", content="I see.")
-
-        self.llm = MockFunctionCallingLLM(response_generator=answer, is_chat_model=True)
-
-    @property
-    def texts(self):
-        return ["\n".join(str(content) for _, content in sent) for sent in self.sent]
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from llama_index.core.chat_engine import (
     ContextChatEngine,
     SimpleChatEngine,
 )
-from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.memory import BaseMemory, ChatMemoryBuffer, Memory
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.core.workflow import Context, JsonSerializer
+from scripted_llamaindex import Scripted
 
 from llama_index.memory.stepwell import StepwellMemory
 from stepwell import AsyncMemory, Filter
@@ -131,25 +131,6 @@ def test_messages_of_many_parts_come_back_whole(memory):
 # agents, workflows and chat engines ---------------------------------------------------------------
 
 
-class Model:
-    """An LLM that says what it was sent."""
-
-    def __init__(self, *answers):
-        self.sent = []
-        self.answers = list(answers)
-
-        def answer(messages, **_):
-            self.sent.append([(m.role.value, m.content) for m in messages])
-            given = self.answers.pop(0) if self.answers else "I see."
-            return given if isinstance(given, ChatMessage) else assistant(given)
-
-        self.llm = MockFunctionCallingLLM(response_generator=answer, is_chat_model=True)
-
-    @property
-    def texts(self):
-        return ["\n".join(str(content) for _, content in sent) for sent in self.sent]
-
-
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
@@ -210,7 +191,7 @@ async def test_with_nothing_else_remembered_the_model_gets_what_it_got(scope, ki
     for memory in (
         StepwellMemory.from_scope(scope, session_id="s1"), ChatMemoryBuffer.from_defaults(),
     ):  # fmt: skip
-        model = Model()
+        model = Scripted()
         say = app_of(kind, model, memory)
         for text in ("Hi.", "How are you?", "Bye."):
             await say(text)
@@ -220,9 +201,9 @@ async def test_with_nothing_else_remembered_the_model_gets_what_it_got(scope, ki
 
 @pytest.mark.parametrize("kind", APPS)
 async def test_what_was_learned_in_one_session_is_told_in_the_next(scope, kind):
-    first = app_of(kind, Model(), StepwellMemory.from_scope(scope, session_id="s1"))
+    first = app_of(kind, Scripted(), StepwellMemory.from_scope(scope, session_id="s1"))
     await first("I moved to Oslo in May.")
-    model = Model()
+    model = Scripted()
     memory = StepwellMemory.from_scope(scope, session_id="s2")
     say = app_of(kind, model, memory)
     await say("Hello.")
@@ -236,7 +217,7 @@ async def test_what_was_learned_in_one_session_is_told_in_the_next(scope, kind):
 
 async def test_a_run_with_tools_is_stored_whole_and_once(scope):
     memory = StepwellMemory.from_scope(scope, session_id="s1")
-    say = app_of("function", Model(call(), "It is 3."), memory)
+    say = app_of("function", Scripted(call(), "It is 3."), memory)
     await say("What is 1 + 2?")
     roles = [role for role, _ in said(scope)]
     assert roles[0] == "user"
@@ -249,7 +230,7 @@ async def test_a_run_with_tools_is_stored_whole_and_once(scope):
 @pytest.mark.parametrize("kind", ["simple", "context"])
 def test_blocking_and_streaming_talk_is_stored_whole(scope, kind):
     memory = StepwellMemory.from_scope(scope, session_id="s1")
-    engine = app_of(kind, Model("one", "two"), memory).engine
+    engine = app_of(kind, Scripted("one", "two"), memory).engine
     engine.chat("first")
     answer = engine.stream_chat("second")
     "".join(answer.response_gen)
@@ -265,7 +246,7 @@ async def test_what_agents_of_a_workflow_say_is_stored_under_their_names(scope):
     hand = ToolCallBlock(
         tool_call_id="c1", tool_name="handoff", tool_kwargs={"to_agent": "b", "reason": "yours"}
     )
-    model = Model(ChatMessage(role="assistant", blocks=[hand]), "It is done.")
+    model = Scripted(ChatMessage(role="assistant", blocks=[hand]), "It is done.")
     agents = [
         FunctionAgent(
             name=name, description=name, tools=[add], llm=model.llm, streaming=False,
@@ -287,7 +268,7 @@ async def test_a_history_that_is_sent_again_costs_nothing(scope):
     for n in range(3):
         memory = StepwellMemory.from_scope(scope, session_id="s1")
         agent = FunctionAgent(
-            name="a", description="a", tools=[add], llm=Model().llm, streaming=False
+            name="a", description="a", tools=[add], llm=Scripted().llm, streaming=False
         )
         await agent.run(f"Question {n}", chat_history=list(history), memory=memory)
         history += [user(f"Question {n}"), assistant("I see.")]
@@ -298,14 +279,14 @@ async def test_a_memory_goes_on_with_a_restored_workflow(tmp_path):
     with Store.open(tmp_path / "a.db") as store:
         memory = StepwellMemory.from_scope(store.scope("ann"), session_id="s1")
         agent = FunctionAgent(
-            name="a", description="a", tools=[add], llm=Model().llm, streaming=False
+            name="a", description="a", tools=[add], llm=Scripted().llm, streaming=False
         )
         context = Context(agent)
         await agent.run("I moved to Oslo in May.", memory=memory, ctx=context)
         kept = memory.to_dict()
         saved = context.to_dict(serializer=JsonSerializer())
     assert kept["scope"].startswith("stepwell+sqlite:")
-    model = Model()
+    model = Scripted()
     agent = FunctionAgent(name="a", description="a", tools=[add], llm=model.llm, streaming=False)
     joined = StepwellMemory.from_dict(kept)
     context = Context.from_dict(agent, saved, serializer=JsonSerializer())
@@ -372,7 +353,7 @@ def test_only_the_latest_messages_that_fit_are_shown(scope):
 async def test_a_closed_store_breaks_no_app(kind, caplog):
     store = Store.open(":memory:")
     memory = StepwellMemory.from_scope(store.scope("ann"), session_id="s1")
-    model, bare = Model(), Model()
+    model, bare = Scripted(), Scripted()
     say = app_of(kind, model, memory)
     other = app_of(kind, bare, ChatMemoryBuffer.from_defaults())
     await say("Hi.")
