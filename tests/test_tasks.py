@@ -209,6 +209,10 @@ def test_a_forgotten_task_is_gone_with_its_goal(alice):
         with pytest.raises(errors.InvalidQuery):
             task.outcome(0.0)
     assert alice.tasks() == []
+    with alice.task("go by bike") as other:
+        other.remember("I look for my bike.")
+    alice.forget(where=Filter(task=other.id))
+    assert not any("bike" in record.text for record in alice.records())
     with pytest.raises(errors.InvalidTurn), alice.task("take the ferry", id="job"):
         pass
 

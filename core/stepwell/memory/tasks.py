@@ -9,6 +9,7 @@ from typing import Any, Self
 from stepwell.contracts import Event
 from stepwell.errors import InvalidQuery, InvalidTurn, UnknownRecord, VersionConflict
 from stepwell.filters import Filter
+from stepwell.identity import keyed
 from stepwell.mechanisms.interacting import interaction
 from stepwell.memory.arguments import fraction, query_of, seconds_of, turn_of, turns_of
 from stepwell.memory.crediting import sums, told
@@ -73,10 +74,7 @@ class Task:
         said = self._given
         if self.team:
             said = turn_of(said, {"payload": {"team": self.team}})
-        receipt = engine.remember(self._path, [said])
-        if not receipt.stored and receipt.skipped[0].reason != "duplicate":
-            raise InvalidTurn(f"the task's goal was not stored: {receipt.skipped[0].reason}")
-        name = receipt.id
+        name = _goal(engine, self._path, said)
         with engine.searcher.view(self._path) as view:
             row, goal = view.row, view.get(name)
             if row is None or goal is None:
@@ -228,6 +226,27 @@ def tasks(
         found = view.records(fitting, after=None if last is None else last.id, limit=limit)
     made = [r for r in found if r.task is not None]
     return [Task(engine, path, r.text, r.task, None, r.session)._join(r) for r in made]  # noqa: SLF001 - its own
+
+
+def _goal(engine: Engine, path: tuple[str, ...], said: Turn) -> str:
+    """Store the goal of a new task as a turn of it; its id. Raises InvalidTurn."""
+    with engine.searcher.view(path) as view:
+        row = view.row
+        secret = engine.secret_of(path) if row is None else row.secret
+        known = 0 if row is None else view.reader.count(row, _TASKS, active=False)
+    number = known
+    while True:
+        name = said.id or "t_" + keyed(secret, "task", said.text, str(number)).hex()
+        fresh = said.model_copy(update={"id": name, "task": name})
+        receipt = engine.remember(path, [fresh])
+        if receipt.stored:
+            return name
+        reason = receipt.skipped[0].reason
+        if said.id is not None and reason == "duplicate":
+            return name  # the goal was said, but the task not begun
+        if said.id is not None or reason not in ("duplicate", "conflict", "forgotten"):
+            raise InvalidTurn(f"the task's goal was not stored: {reason}")
+        number += 1
 
 
 def _stored(engine: Engine, path: tuple[str, ...], task: str) -> Record | None:
