@@ -20,6 +20,10 @@ from stepwell.ops import Hide, Link, Op, SetState, Supersede
 
 #: The weight of an edge to a task that speaks against an insight.
 AGAINST: Final = -1.0
+#: Tasks that speak for an insight, or against it, at most.
+MOST: Final = 32
+#: A worth that differs by less is not noted again.
+SAME: Final = 0.05
 _PAGE: Final = 1000
 
 Scoring = Literal["rate", "paper"]
@@ -117,21 +121,27 @@ def use_of(worth: float, scoring: Scoring) -> float:
     return 0.5 + 0.5 * math.tanh(worth / 4 if scoring == "paper" else 2 * worth)
 
 
-def agree(one: Insight, task: str, turns: Sequence[str]) -> tuple[Insight, list[Op]]:
-    """A task speaks for an insight, by these turns of it."""
-    fresh = [name for name in (task, *turns) if name not in one.tasks | one.told]
-    ops: list[Op] = [
-        Link(edge=Edge(source=one.id, kind=EdgeKind.DERIVED_FROM, target=name)) for name in fresh
-    ]
-    return replace(one, tasks=one.tasks | {task}, told=one.told | set(turns)), ops
+def agree(one: Insight, task: str) -> tuple[Insight, list[Op]]:
+    """A task speaks for an insight; of `MOST` no further one is noted."""
+    if task in one.tasks or len(one.tasks) >= MOST:
+        return one, []
+    edge = Edge(source=one.id, kind=EdgeKind.DERIVED_FROM, target=task)
+    return replace(one, tasks=one.tasks | {task}), [Link(edge=edge)]
 
 
 def oppose(one: Insight, task: str) -> tuple[Insight, list[Op]]:
     """A task speaks against an insight."""
-    if task in one.against:
+    if task in one.against or len(one.against) >= MOST:
         return one, []
     edge = Edge(source=one.id, kind=EdgeKind.RELATED, target=task, weight=AGAINST)
     return replace(one, against=one.against | {task}), [Link(edge=edge)]
+
+
+def noted(one: Insight, worth: float) -> list[Op]:
+    """What an insight is worth, as its strength in the ledger, where recall reads it."""
+    if abs(one.usage.strength - worth) < SAME:
+        return []
+    return [SetState(id=one.id, strength=worth)]
 
 
 def merge(best: Insight, other: Insight) -> list[Op]:
@@ -139,9 +149,10 @@ def merge(best: Insight, other: Insight) -> list[Op]:
 
     It rests on the tasks of both; the other one is superseded, and stays.
     """
+    room = max(0, MOST - len(best.tasks))
     ops: list[Op] = [
         Link(edge=Edge(source=best.id, kind=EdgeKind.DERIVED_FROM, target=name))
-        for name in sorted((other.tasks | other.told) - best.tasks - best.told)
+        for name in sorted(other.tasks - best.tasks)[:room]
     ]
     return [*ops, Supersede(id=best.id, replaces=other.id)]
 

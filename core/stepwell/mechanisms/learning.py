@@ -159,16 +159,10 @@ class Lesson:
             if one.tasks.isdisjoint(near) or name in one.tasks:
                 continue
             says = trajectories.speaks(one.sort, one.pattern, mine)
-            if says > 0:
-                self._agree(one.id, Finding(one.sort, one.pattern, (mine,), 1.0))
-            elif says < 0:
-                self.known[one.id], ops = oppose(one, name)
+            if says:
+                speak = agree if says > 0 else oppose
+                self.known[one.id], ops = speak(one, name)
                 self.ops += ops
-
-    def _agree(self, insight: str, finding: Finding) -> None:
-        for task, turns in trajectories.quoted(finding).items():
-            self.known[insight], ops = agree(self.known[insight], task, turns)
-            self.ops += ops
 
     def _found(self, name: str, near: Mapping[str, float], told: set[str]) -> None:
         """Insights that are new with a task, or say more of what was known."""
@@ -182,7 +176,9 @@ class Lesson:
             tasks = frozenset(one.task for one in finding.trails)
             same = next((one for one in self.known.values() if _same(one, finding)), None)
             if same is not None:
-                self._agree(same.id, finding)
+                for task in sorted(tasks - same.tasks):
+                    self.known[same.id], ops = agree(self.known[same.id], task)
+                    self.ops += ops
                 continue
             longer = _longer(finding, self.known.values())
             if any(tasks <= one.tasks for one in longer):

@@ -54,7 +54,7 @@ from stepwell.mechanisms.grounding import (
     plainly,
     vectors_of,
 )
-from stepwell.mechanisms.insights import Insight, Scoring, found, origins, targets
+from stepwell.mechanisms.insights import Insight, Scoring, found, targets
 from stepwell.mechanisms.learning import How, Lesson, ended, kept, succeeded, unlearnt
 from stepwell.mechanisms.segmenting import bags
 
@@ -66,6 +66,8 @@ TASKS = Filter(kind=Kind.TASK, level=1)
 INSIGHTS = Filter(kind=Kind.INSIGHT, level=2)
 #: From a task to what was shown in it.
 SHOWN = EdgeKind.MENTIONS
+#: Insights that are looked at for each one that is shown.
+LOOK = 4
 #: What turns that no task leads to are worth beside those of a trajectory.
 BELOW = 0.6
 #: What an answer is worth beside what it answers.
@@ -164,7 +166,7 @@ class Learning:
             for best, near, same in zip(order, alike, steps, strict=False):
                 if near and same and best.sort == one.sort:
                     return insights.merge(best, one)
-        return []
+        return [op for one in known for op in insights.noted(one, worth[one.id])]
 
 
 @dataclass(frozen=True)
@@ -199,9 +201,9 @@ class Search:
         seeds = sorted(near, key=lambda name: -near[name][1])[: self.params.seeds]
         near = self._around({name: near[name] for name in seeds}, plan, view)
         support: dict[str, dict[str, float]] = {}
-        self._down(near, plan, view, support)
-        _answers(hits, self.params.around, view, support)
-        turns = grounded(_best(support), hits, plan, view)
+        names = self._down(near, plan, view, support)
+        names += _answers(hits, self.params.around, view, support)
+        turns = grounded(_best(support), _beside(hits, names, plan, view), plan, view)
         top = turns[0].score if turns else 0.0
         return [*self._up(near, top, plan, view), *turns]
 
@@ -265,73 +267,90 @@ class Search:
     def _down(
         self, near: dict[str, tuple[Record, float]], plan: Plan, view: View,
         support: dict[str, dict[str, float]],
-    ) -> None:  # fmt: skip
+    ) -> list[str]:  # fmt: skip
         """The trajectories of the best tasks: those that ended well, if there are any."""
         over = {name: pair for name, pair in near.items() if ended(pair[0]) is not None}
         good = {name: pair for name, pair in over.items() if succeeded(pair[0])}
         worth = {name: self._value(*pair, view) for name, pair in (good or over).items()}
         chosen = sorted(worth, key=lambda name: -worth[name])[: self.params.trajectories]
         turns = kept(chosen, view)
-        role = (plan.role or "").casefold()
+        rests = view.links(chosen, EdgeKind.DERIVED_FROM)
+        goals = {near[name][0].task: rests[name][0].target for name in chosen if rests.get(name)}
+        named: list[str] = []
+        role = _plain(plan.role)
         for rank, name in enumerate(chosen):
-            goal = near[name][0].task
+            goal = goals.get(near[name][0].task)
             # One trajectory after the other, each in order, the goal before it.
             if goal is not None:
                 support.setdefault(goal, {})["trajectory"] = 1.0 - 0.1 * rank
-            steps = [turn for turn in turns.get(name, ()) if turn.turn != goal]
+            steps = [turn for turn in turns.get(name, ()) if turn.id != goal]
             for at, turn in enumerate(steps):
                 mine = role and role in {
                     (turn.actor or "").casefold(),
                     (turn.role or "").casefold(),
                 }
-                score = 1.0 - 0.1 * rank - 0.001 * (at + 1) - (0.0 if mine or not role else 0.05)
+                score = 1.0 - 0.1 * rank - 0.001 * (at + 1) - (0.0 if mine else 0.05)
                 support.setdefault(turn.id, {}).setdefault("trajectory", score)
+            named += [*([goal] if goal else []), *(turn.id for turn in steps)]
+        return named
 
     def _up(
         self, near: dict[str, tuple[Record, float]], top: float, plan: Plan, view: View
     ) -> list[Hit]:
         """The insights of the tasks that were reached, as far as they are for the role."""
         p, names = self.params, list(near)
-        above = origins(view.links(names, EdgeKind.DERIVED_FROM, into=True), names)
-        above += targets(view.links(names, SHOWN), names)
+        below: dict[str, set[str]] = {}
+        for name, edges in view.links(names, EdgeKind.DERIVED_FROM, into=True).items():
+            for edge in edges:
+                below.setdefault(edge.source, set()).add(name)
+        for name in targets(view.links(names, SHOWN), names):
+            below.setdefault(name, set())
+        # Those of the most tasks that were reached, and of the nearest among these.
+        reach = {
+            name: (len(tasks), max((near[task][1] for task in tasks), default=0.0))
+            for name, tasks in below.items()
+        }
+        order = sorted(reach, key=lambda name: reach[name], reverse=True)
         where = INSIGHTS if plan.query.where is None else INSIGHTS & plan.query.where
-        records = [r for r in found(above, where, view) if r.trust >= plan.query.min_trust]
-        if not records:
+        records = [r for r in found(order, where, view) if r.trust >= plan.query.min_trust]
+        held = {record.id: record for record in records[: LOOK * p.shown]}
+        if not held:
             return []
-        known = insights.of_records(records, MARK, frozenset(names), view)
-        held = {record.id: record for record in records}
         alike = dict.fromkeys(held, 0.0)
         if plan.role:
-            beside = vectors_of(records, view) @ asked(plan.role, view)
+            beside = vectors_of(list(held.values()), view) @ asked(plan.role, view)
             alike = dict(zip(held, np.clip(beside, 0, 1).tolist(), strict=True))
         scores: dict[str, dict[str, float]] = {}
-        for one in known:
-            worth = insights.score(one, p.scoring, rate=0.5, many=len(known) >= p.many)
-            fits = 1.0 if (plan.role or "").casefold() in one.roles else alike[one.id]
-            cosine = max((near[task][1] for task in one.tasks), default=p.cut)
-            scores[one.id] = {
-                "task": 0.4 * max(0.0, min(1.0, cosine)),
-                "use": 0.3 * insights.use_of(worth, p.scoring),
+        for name, record in held.items():
+            said = record.payload.get(MARK)
+            roles = said.get("roles") if isinstance(said, dict) else None
+            fits = 1.0 if isinstance(roles, list) and _plain(plan.role) in roles else alike[name]
+            scores[name] = {
+                "task": 0.4 * max(0.0, min(1.0, reach[name][1])),
+                "use": 0.3 * insights.use_of(view.usage(name).strength, p.scoring),
                 "role": 0.3 * (fits if plan.role else 1.0),
             }
-        order = sorted(scores, key=lambda name: -sum(scores[name].values()))[: p.shown]
-        made = [
-            Hit(held[name], top + (1 - top) * sum(scores[name].values()), view.sources(name),
-                scores[name])
-            for name in order
-        ]  # fmt: skip
-        return [by_support(hit, plan.query.text, view) for hit in made]
+        best = sorted(scores, key=lambda name: -sum(scores[name].values()))[: p.shown]
+        made = []
+        for name in best:
+            # The goals that lead to it, the nearest first; or else all that it rests on.
+            tasks = sorted(below[name], key=lambda task: -near[task][1])
+            goals = tuple(goal for task in tasks if (goal := near[task][0].task))
+            score = top + (1 - top) * sum(scores[name].values())
+            made.append(Hit(held[name], score, goals or view.sources(name), scores[name]))
+        return made
 
 
 def _answers(
     hits: Sequence[Hit], around: int, view: View, support: dict[str, dict[str, float]]
-) -> None:
+) -> list[str]:
     """The best turns, what answers them and what they answer; else the turns beside them."""
     turns = [hit for hit in hits if hit.record.level == 0][:around]
     top = max((hit.score for hit in turns), default=0.0) or 1.0
     links = [
         view.links([hit.record.id for hit in turns], EdgeKind.NEXT, into=i) for i in (False, True)
     ]
+    named: list[str] = []
     for hit in turns:
         name, score = hit.record.id, BELOW * hit.score / top
         support.setdefault(name, {}).setdefault("said", score)
@@ -341,6 +360,21 @@ def _answers(
         for other in near:
             known = support.setdefault(other, {})
             known["answer"] = max(known.get("answer", 0.0), ANSWERS * score)
+            named.append(other)
+    return named
+
+
+def _beside(hits: Sequence[Hit], names: Sequence[str], plan: Plan, view: View) -> list[Hit]:
+    """The hits, and other turns as far as the question's filter and trust let them through."""
+    known = {hit.record.id for hit in hits}
+    where = Filter(level=0) if plan.query.where is None else Filter(level=0) & plan.query.where
+    fresh = found([name for name in names if name not in known], where, view)
+    more = [turn for turn in fresh if turn.trust >= plan.query.min_trust]
+    return [*hits, *(Hit(turn, 0.0, (turn.turn or turn.id,), {}) for turn in more)]
+
+
+def _plain(role: str | None) -> str:
+    return (role or "").casefold()
 
 
 def _best(support: dict[str, dict[str, float]]) -> Support:
