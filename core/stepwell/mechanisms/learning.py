@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+
 from stepwell.contracts import View
 from stepwell.filters import Filter
 from stepwell.mechanisms import trajectories
@@ -85,6 +87,10 @@ class Lesson:
     turns: dict[str, Record] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     made: dict[str, int] = field(default_factory=dict)
+    goals: dict[str | None, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.goals = {task.task: name for name, task in self.tasks.items()}
 
     def learn(self, waiting: Sequence[str]) -> list[Op]:
         """Learn from some tasks that have ended, in this order."""
@@ -110,9 +116,11 @@ class Lesson:
         vectors = vectors_of([self.tasks[name] for name in names], self.view)
         made: dict[str, dict[str, float]] = {}
         for place in range(len(before), len(names)):
-            alike = dict(zip(names, (vectors[:place] @ vectors[place]).tolist(), strict=False))
-            chosen = trajectories.nearest(alike, self.how.links, self.how.near)
-            made[names[place]] = {name: alike[name] for name in chosen}
+            cosines = vectors[:place] @ vectors[place]
+            order = np.argsort(-cosines, kind="stable")[: self.how.links].tolist()
+            made[names[place]] = {
+                names[at]: float(cosines[at]) for at in order if cosines[at] >= self.how.near
+            }
         return made
 
     def _trail(self, name: str, turns: Sequence[Record]) -> None:
@@ -137,7 +145,7 @@ class Lesson:
     def _link(self, name: str, near: Mapping[str, float], told: set[str]) -> None:
         """A task with those that are like it, and those that it was shown something of."""
         weights = {other: max(0.0, cosine) for other, cosine in near.items()}
-        goals = {task.task: other for other, task in self.tasks.items()}
+        goals = self.goals if told else {}
         turns = found(sorted(told), Filter(level=0), self.view)
         shown = [name for name in sorted(told) if name in self.tasks]
         shown += [goals[turn.turn] for turn in turns if turn.turn in goals]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -215,15 +214,3 @@ def rate(outcomes: Iterable[float]) -> float:
     """The mean of all outcomes; one half where there is none."""
     known = list(outcomes)
     return sum(known) / len(known) if known else 0.5
-
-
-def nearest(cosines: Mapping[str, float], most: int, least: float) -> list[str]:
-    """The ids of the nearest, at a cosine of `least` or more, ties in order of arrival."""
-    order = sorted(cosines, key=lambda name: -cosines[name])
-    return [name for name in order if cosines[name] >= least][:most]
-
-
-def agreeing(said: Iterable[int]) -> tuple[int, int]:
-    """How many spoke for something, and how many against it."""
-    counts = Counter(said)
-    return counts[1], counts[-1]

@@ -99,7 +99,7 @@ class Params:
     merge: float = 0.9
     scoring: Scoring = "rate"
     most: int = 256
-    step: int = 32
+    step: int = 64
     credit: float = 0.1
     around: int = 10
     hopped: int = 16
