@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from stepwell.contracts import View
+from stepwell.contracts import Plan, View
 from stepwell.filters import Filter
 from stepwell.mechanisms.trajectories import Pattern
-from stepwell.models import Edge, EdgeKind, Kind, Record, Usage
+from stepwell.models import Edge, EdgeKind, Hit, Kind, Record, Usage
 from stepwell.ops import Hide, Link, Op, SetState, Supersede
 
 #: The weight of an edge to a task that speaks against an insight.
@@ -183,3 +183,12 @@ def targets(edges: Mapping[str, Sequence[Edge]], names: Sequence[str]) -> list[s
 def origins(edges: Mapping[str, Sequence[Edge]], names: Sequence[str]) -> list[str]:
     """Where edges into some records come from, in their order, each once."""
     return list(dict.fromkeys(edge.source for name in names for edge in edges.get(name, ())))
+
+
+def joined(hits: Sequence[Hit], names: Sequence[str], plan: Plan, view: View) -> list[Hit]:
+    """Hits, and other turns as far as the question's filter and trust let them through."""
+    known = {hit.record.id for hit in hits}
+    where = Filter(level=0) if plan.query.where is None else Filter(level=0) & plan.query.where
+    fresh = found([name for name in names if name not in known], where, view)
+    more = [turn for turn in fresh if turn.trust >= plan.query.min_trust]
+    return [*hits, *(Hit(turn, 0.0, (turn.turn or turn.id,), {}) for turn in more)]

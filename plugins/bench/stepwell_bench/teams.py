@@ -89,19 +89,20 @@ def nearest(runs: Sequence[Run], preset: str) -> dict[str, dict[str, Estimate]]:
     """Recall@k of other runs of the same sort, by system: over what could be found among k."""
     asked = [n for n, run in enumerate(runs) if _same(runs, n)]
     found: dict[str, list[list[int]]] = {}
-    with Memory.open(preset=preset) as memory:
-        scope = memory.scope("team")
-        for run in runs:
-            work(scope, run)
-        scope.consolidate()
-        place = {run.id: n for n, run in enumerate(runs)}
-        most = max(KS) + 1
-        found[preset] = []
-        for n in asked:
-            hits = scope.recall(runs[n].goal, k=most, levels=TASK)
-            found[preset].append([place[hit.record.task or ""] for hit in hits])
-        for name, order in _rankers(runs, memory.embedder).items():
-            found[name] = [order(n, None) for n in asked]
+    place = {run.id: n for n, run in enumerate(runs)}
+    embedder = None
+    for credit in (True, False):
+        lists = found[f"{preset} {'with' if credit else 'without'} credit"] = []
+        with Memory.open(preset=preset) as memory:
+            scope, embedder = memory.scope("team"), memory.embedder
+            for run in runs:
+                work(scope, run, outcome=credit)
+            scope.consolidate()
+            for n in asked:
+                hits = scope.recall(runs[n].goal, k=max(KS) + 1, levels=TASK)
+                lists.append([place[hit.record.task or ""] for hit in hits])
+    for name, order in _rankers(runs, embedder).items():
+        found[name] = [order(n, None) for n in asked]
     return _scored(found, runs, asked)
 
 

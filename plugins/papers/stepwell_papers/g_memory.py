@@ -54,7 +54,7 @@ from stepwell.mechanisms.grounding import (
     plainly,
     vectors_of,
 )
-from stepwell.mechanisms.insights import Insight, Scoring, found, targets
+from stepwell.mechanisms.insights import Insight, Scoring, found, joined, targets
 from stepwell.mechanisms.learning import How, Lesson, ended, kept, succeeded, unlearnt
 from stepwell.mechanisms.segmenting import bags
 
@@ -82,7 +82,8 @@ class Params:
     tasks that are linked, of insights that say the same, and below which no task is a seed. `shown`
     insights are told. From `many` insights on a voice against one counts threefold. `step` tasks
     are learnt from at once. `credit` is how much of a cosine it counts that a task, and what was
-    shown of it, did well; `around`, of how many turns that no task leads to their answers follow.
+    shown of it, did well, and `words` that it shares words with the question. Of `around` turns
+    that no task leads to their answers follow.
     """
 
     seeds: int = 2
@@ -101,6 +102,7 @@ class Params:
     most: int = 256
     step: int = 64
     credit: float = 0.1
+    words: float = 0.2
     around: int = 10
     hopped: int = 16
 
@@ -197,27 +199,33 @@ class Search:
         query = plan.query
         if query.round == 0:
             return hits if query.levels == (0,) else self._ranked(hits, plan, view)
-        near = self._near([hit.record for hit in hits if hit.record.kind is Kind.TASK], plan, view)
+        near = self._near([hit for hit in hits if hit.record.kind is Kind.TASK], plan, view)
         seeds = sorted(near, key=lambda name: -near[name][1])[: self.params.seeds]
         near = self._around({name: near[name] for name in seeds}, plan, view)
         support: dict[str, dict[str, float]] = {}
         names = self._down(near, plan, view, support)
         names += _answers(hits, self.params.around, view, support)
-        turns = grounded(_best(support), _beside(hits, names, plan, view), plan, view)
+        turns = grounded(_best(support), joined(hits, names, plan, view), plan, view)
         top = turns[0].score if turns else 0.0
         return [*self._up(near, top, plan, view), *turns]
 
     def _near(
-        self, tasks: Sequence[Record], plan: Plan, view: View
+        self, tasks: Sequence[Hit], plan: Plan, view: View, *, cut: bool = True
     ) -> dict[str, tuple[Record, float]]:
-        """Tasks that are near enough to the question, with their cosines; not the one it is of."""
-        others = [task for task in tasks if task.task != plan.task or plan.task is None]
+        """Tasks that are near enough to the question, and how near; not the one it is of."""
+        others = [hit for hit in tasks if plan.task is None or hit.record.task != plan.task]
         if not others:
             return {}
         question = asked(plan.query.text, view)
-        beside = (vectors_of(others, view) @ question).tolist()
-        pairs = zip(others, beside, strict=True)
-        return {task.id: (task, near) for task, near in pairs if near >= self.params.cut}
+        beside = (vectors_of([hit.record for hit in others], view) @ question).tolist()
+        most = max(hit.why.get("words", 0.0) for hit in others) or 1.0
+        return {
+            hit.record.id: (
+                hit.record, near + self.params.words * hit.why.get("words", 0.0) / most
+            )
+            for hit, near in zip(others, beside, strict=True)
+            if near >= self.params.cut or not cut
+        }  # fmt: skip
 
     def _around(
         self, seeds: dict[str, tuple[Record, float]], plan: Plan, view: View
@@ -251,13 +259,13 @@ class Search:
 
     def _ranked(self, hits: Sequence[Hit], plan: Plan, view: View) -> list[Hit]:
         """Tasks that were asked for by their level: by cosine and credit; others as they are."""
-        tasks = [hit.record for hit in hits if hit.record.kind is Kind.TASK]
-        near: list[float] = []
-        if tasks:
-            near = (vectors_of(tasks, view) @ asked(plan.query.text, view)).tolist()
+        tasks = [hit for hit in hits if hit.record.kind is Kind.TASK]
+        alone = replace(plan, task=None)
+        near = self._near(tasks, alone, view, cut=False)
+        most = 1 + self.params.words + self.params.credit
         worth = {
-            task.id: (1 + self._value(task, cosine, view)) / 2.5
-            for task, cosine in zip(tasks, near, strict=True)
+            name: (most + self._value(task, cosine, view)) / (2 * most)
+            for name, (task, cosine) in near.items()
         }
         made = [replace(hit, score=min(1.0, max(0.0, worth.get(hit.record.id, hit.score))))
                 for hit in hits]  # fmt: skip
@@ -362,15 +370,6 @@ def _answers(
             known["answer"] = max(known.get("answer", 0.0), ANSWERS * score)
             named.append(other)
     return named
-
-
-def _beside(hits: Sequence[Hit], names: Sequence[str], plan: Plan, view: View) -> list[Hit]:
-    """The hits, and other turns as far as the question's filter and trust let them through."""
-    known = {hit.record.id for hit in hits}
-    where = Filter(level=0) if plan.query.where is None else Filter(level=0) & plan.query.where
-    fresh = found([name for name in names if name not in known], where, view)
-    more = [turn for turn in fresh if turn.trust >= plan.query.min_trust]
-    return [*hits, *(Hit(turn, 0.0, (turn.turn or turn.id,), {}) for turn in more)]
 
 
 def _plain(role: str | None) -> str:

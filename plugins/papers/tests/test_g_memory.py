@@ -23,12 +23,12 @@ SKIP = ("go to stove", "heat {}", "put {} in cupboard")
 def opened(path: Any = ":memory:", params: Params | None = None, **options: Any) -> Memory:
     preset = g_memory.PRESET
     if params is not None:
-        policies = ("words", "vectors", Learning(params), Search(params), "channel-vectors",
-                    "channel-words", "channel-order", "flat-packer")  # fmt: skip
-        preset = Preset("g-memory-test", 1, policies)
-    still = FakeClock(step=timedelta(0))
-    made = {"embedder": HashingEmbedder(), "clock": still, "seed": 7, **options}
-    return Memory.open(path, preset=preset, **made)
+        channels = ("channel-vectors", "channel-words", "channel-order", "flat-packer")
+        preset = Preset(
+            "test", 1, ("words", "vectors", Learning(params), Search(params), *channels)
+        )
+    made = {"embedder": HashingEmbedder(), "clock": FakeClock(step=timedelta(0)), "seed": 7}
+    return Memory.open(path, preset=preset, **{**made, **options})
 
 
 def play(
@@ -44,8 +44,7 @@ def play(
             task.remember(
                 Turn(
                     id=f"{id}.{n}", text=f"{actor} does {action}", actor=actor, step=n,
-                    action=action, upstream=(f"{id}.{n - 1}" if n else id,),
-                    observation="You did it.",
+                    action=action, upstream=(f"{id}.{n - 1}" if n else id,), observation="Done.",
                 )
             )  # fmt: skip
         if good is not None:
@@ -85,9 +84,6 @@ def team() -> Any:
     with opened() as memory:
         yield memory.scope("team")
         assert memory.check().ok
-
-
-# what is learnt -------------------------------------------------------------------------------
 
 
 def test_patterns_that_end_well_or_badly_become_insights_that_rest_on_their_tasks(
@@ -233,9 +229,6 @@ def test_a_rebuild_learns_the_same_again(team: Scope) -> None:
     team.consolidate()
     assert patterns(team.records(Filter(kind=Kind.INSIGHT))) == before
     assert [task.value for task in team.tasks()] == [1.0, 1.0, 0.0, 0.0]
-
-
-# none of the ten defects ----------------------------------------------------------------------
 
 
 def test_merging_loses_no_insight_and_nothing_that_was_earned() -> None:
