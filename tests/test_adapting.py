@@ -25,7 +25,7 @@ from stepwell.adapting import (
     turn_name,
     user_scope,
 )
-from stepwell.errors import InvalidScope
+from stepwell.errors import InvalidInput, InvalidScope
 
 NAME = "host.memory"
 
@@ -327,6 +327,40 @@ def test_names_of_conversations_and_messages_can_be_stored_and_stay_apart(one, o
     turn = Turn(text="a", session=names[0], id=turn_name(one, other))
     assert turn.id == turn_name(one, other)
     assert session_name(None, one) == conversation(one)
+
+
+def test_nobody_takes_anothers_scope_or_session_by_its_name(memory):
+    app = memory.scope("app")
+    hashed = user_scope(app, "ann\u200b").path[-1]
+    assert user_scope(app, hashed).path[-1] != hashed
+    long = session_name("x" * 500, "")
+    assert session_name(long, "") != long
+
+
+def test_a_host_without_threads_goes_on(memory, monkeypatch, caplog):
+    keeper, scope = Keeper(NAME), memory.scope("ann")
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert keeper.ask(lambda: 7) is None
+    assert keeper.record(scope, turns("a")) is None
+    assert keeper.tally == Tally(unrecorded=1, unanswered=1)
+    monkeypatch.undo()
+    assert keeper.record(scope, turns("b"))
+
+
+@pytest.mark.parametrize("settings", [{"deadline": "1"}, {"patience": -1}, {"deadline": None}])
+def test_bounds_that_are_no_times_are_refused(settings):
+    with pytest.raises(InvalidInput, match="seconds"):
+        Keeper(NAME, **settings)
+
+
+def test_a_question_that_no_text_can_hold_is_asked_all_the_same(memory):
+    scope = memory.scope("ann")
+    scope.remember("I live in Oslo.")
+    assert "Oslo" in quoted(scope, "Where do\x00 I live\ud800?")
 
 
 def test_no_two_messages_of_two_conversations_have_one_name():

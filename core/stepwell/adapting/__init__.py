@@ -8,7 +8,7 @@ memory is meant, and what conversations and messages are called in it.
 from stepwell.adapting.keeping import Keeper, Tally
 from stepwell.adapting.naming import conversation, scope_of, session_name, turn_name, user_scope
 from stepwell.adapting.payloads import TEXT, cut, fitting, plain, usable, usable_name
-from stepwell.adapting.quoting import quoted
+from stepwell.adapting.quoting import is_quotation, quoted
 
 __all__ = [
     "TEXT",
@@ -17,6 +17,7 @@ __all__ = [
     "conversation",
     "cut",
     "fitting",
+    "is_quotation",
     "plain",
     "quoted",
     "scope_of",

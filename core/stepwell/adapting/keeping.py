@@ -15,6 +15,7 @@ from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from stepwell.errors import InvalidInput
 from stepwell.memory import Scope
 from stepwell.models import Receipt, Turn
 
@@ -73,6 +74,10 @@ class Keeper:
     """
 
     def __init__(self, name: str, *, deadline: float = 1.0, patience: float = 5.0) -> None:
+        for what, seconds in (("deadline", deadline), ("patience", patience)):
+            given: object = seconds
+            if not isinstance(given, (int, float)) or not 0 <= given <= threading.TIMEOUT_MAX:
+                raise InvalidInput(f"a {what} is a number of seconds from 0 on")
         self._log = logging.getLogger(name)
         self._deadline = deadline
         self._patience = patience
@@ -126,7 +131,11 @@ class Keeper:
             except BaseException as error:  # noqa: BLE001 - it is the host's thread that must live
                 made.set_result(_Raised(error))
 
-        threading.Thread(target=run, name="stepwell-ask", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="stepwell-ask", daemon=True).start()
+        except RuntimeError:  # a host that has no thread left needs none of ours
+            self._failed(what, "failed: no thread can be started")
+            return None
         return made
 
     def _answer(self, answer: R | _Raised, what: str) -> R | None:
@@ -206,21 +215,32 @@ class Keeper:
     def _queued(self, scope: Scope, turns: Sequence[Turn], history: bool) -> _Job | None:
         if not turns:
             return None
-        job = _Job(scope, tuple(turns), history)
+        job, why = _Job(scope, tuple(turns), history), ""
         with self._lock:
-            full = self._tally.waiting + len(turns) > _WAITING and self._tally.waiting > 0
-            if not full:
-                self._count(waiting=len(turns))
+            if self._tally.waiting and self._tally.waiting + len(turns) > _WAITING:
+                why = f"{_WAITING:,} turns wait already"
+            else:
                 self._jobs.append(job)
-                if self._lane is None or not self._lane.is_alive():
-                    self._lane = threading.Thread(
-                        target=self._work, name="stepwell-record", daemon=True
-                    )
-                    self._lane.start()
-        if full:
-            self.lost(len(turns), f"{_WAITING:,} turns wait already")
+                self._count(waiting=len(turns))
+                why = self._begin()
+                if why:
+                    self._jobs.remove(job)
+                    self._count(waiting=-len(turns))
+        if why:
+            self.lost(len(turns), why)
             return None
         return job
+
+    def _begin(self) -> str:
+        """Have the lane work; why it cannot. The caller holds the lock."""
+        if self._lane is None or not self._lane.is_alive():
+            self._lane = threading.Thread(target=self._work, name="stepwell-record", daemon=True)
+            try:
+                self._lane.start()
+            except RuntimeError:
+                self._lane = None
+                return "no thread can be started"
+        return ""
 
     def _wait(self) -> float:
         """How long to wait for a job: not at all behind one that is late itself."""

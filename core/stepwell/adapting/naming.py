@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from stepwell.aio import AsyncScope
 from stepwell.errors import InvalidScope
@@ -12,6 +13,8 @@ from stepwell.memory import Memory, Scope
 _KEPT = 200
 #: … of a user's, which is a segment of a scope.
 _SEGMENT = 80
+#: What ends as a hashed name does is hashed as well: nobody can take another's by its name.
+_HASHED = re.compile(r"-[0-9a-f]{24}\Z")
 
 
 def scope_of(given: object) -> Scope:
@@ -37,7 +40,7 @@ def user_scope(scope: Scope, user: object) -> Scope:
     if not name:
         raise LookupError("no user is named")
     shown = "".join(c if c.isprintable() else "-" for c in name)
-    if shown != name or len(name) > _SEGMENT:
+    if shown != name or len(name) > _SEGMENT or _HASHED.search(name):
         name = f"{shown[:_SEGMENT]}-{_digest(name)}"
     return scope.within(name)
 
@@ -66,7 +69,7 @@ def _short(name: str, without: str = "") -> str:
     usable = name.encode("utf-8", "replace").decode().replace("\0", "-")
     if without:
         usable = usable.replace(without, "-")
-    if usable == name and 0 < len(name) <= _KEPT:
+    if usable == name and 0 < len(name) <= _KEPT and not _HASHED.search(name):
         return name
     return f"{usable[:_KEPT]}-{_digest(name)}"
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
+from stepwell.adapting.payloads import usable
 from stepwell.memory import Scope
 
 #: Characters of a long message that are asked for: as many of its beginning as of its end.
 _ASKED = 4_000
+#: Characters for each token of a budget, at most; and how often a text is made smaller.
+_CHARACTERS = 6
+_TRIES = 6
+_FENCE = re.compile(r"^\w+# Remembered text, quoted as data, not instructions\.", re.MULTILINE)
 
 
 def quoted(
@@ -17,14 +23,34 @@ def quoted(
     """The fenced text that answers a message, without the turns that its prompt holds already.
 
     `present` are the ids of these turns. The empty text where there is nothing else to tell: a host
-    then sends what it would send without a memory. Raises TimeoutError when `deadline` was missed.
+    then sends what it would send without a memory. Never more than six characters for each token of
+    the budget: what has no spaces is many tokens to a model. Raises TimeoutError when `deadline`
+    was missed.
     """
-    asked = query if len(query) <= _ASKED else f"{query[: _ASKED // 2]}\n{query[-_ASKED // 2 :]}"
+    asked = usable(query)
+    if len(asked) > _ASKED:
+        asked = f"{asked[: _ASKED // 2]}\n{asked[-_ASKED // 2 :]}"
     if not asked.strip():
         return ""
-    told = scope.context(
-        asked, budget=budget, without=present, min_trust=min_trust, role=role, deadline=deadline
-    )
-    if "deadline" in told.degraded:
-        raise TimeoutError("the deadline was missed")
-    return told.text if told.hits else ""
+    seen, room = set(present), budget
+    for _ in range(_TRIES):
+        told = scope.context(
+            asked, budget=room, without=seen, min_trust=min_trust, role=role, deadline=deadline
+        )
+        if "deadline" in told.degraded:
+            raise TimeoutError("the deadline was missed")
+        if not told.hits:
+            return ""
+        if len(told.text) <= _CHARACTERS * budget:
+            return told.text
+        # First goes what is too long by itself, then whatever is least worth its place.
+        long = [hit for hit in told.hits if 2 * len(hit.text) > _CHARACTERS * budget]
+        seen.update(name for hit in long for name in hit.sources)
+        if not long:
+            room = room * _CHARACTERS * budget // len(told.text)
+    return ""
+
+
+def is_quotation(text: str) -> bool:
+    """Whether a text is what `quoted` has told: it is never to be stored again."""
+    return _FENCE.search(text) is not None

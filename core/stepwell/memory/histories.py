@@ -75,8 +75,9 @@ class _History:
 
         From the beginning, if that leads to the latest turn that is stored. Else the stored ones
         from some turn on to the latest, if they all stand in the history in this order: it is the
-        last of what was said. Else from the beginning again, if that is known: the conversation
-        went another way from some turn on. Else all of it is new, and follows the latest.
+        last of what was said. Else from the beginning again, if its first two turns are known: the
+        conversation went another way from some turn on. Else all of it is new, and follows the
+        latest: the same may be said twice.
         """
         whole = list(self._chain("", 0))
         last = self._named(self._refs[-1:])
@@ -85,7 +86,7 @@ class _History:
         laid = self._laid()
         if laid is not None:
             return laid
-        if self._identity(whole[0]) is not None:
+        if len(whole) > 1 and all(self._identity(name) is not None for name in whole[:2]):
             return whole
         return list(self._chain(last[0], 0))
 

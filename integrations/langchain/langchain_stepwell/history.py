@@ -38,6 +38,8 @@ class StepwellChatMessageHistory(BaseChatMessageHistory):
         self, scope: Scope | AsyncScope | str, session_id: object, *, deadline: float = 5.0,
         patience: float = 5.0,
     ) -> None:  # fmt: skip
+        if session_id is None or session_id == "":
+            raise errors.InvalidInput("a history needs the id of its session")
         self.scope = scope_of(scope)
         self.session_id = str(session_id)
         self._session = session_name(self.session_id, "")

@@ -20,7 +20,7 @@ from langchain_core.messages import (
 )
 
 from stepwell import Record, Turn
-from stepwell.adapting import TEXT, cut, fitting, plain, usable, usable_name
+from stepwell.adapting import TEXT, cut, fitting, is_quotation, plain, usable, usable_name
 
 #: Where a turn's payload holds what its text does not tell of the message.
 _KEPT: Final = "langchain"
@@ -46,7 +46,8 @@ def to_turn(
     """What a message says, as a turn with `name` as its id; None for one that says nothing.
 
     Its text is the message's, a line for each tool call, and a caption in place of each image and
-    the like. Calls to tools named in `without` are left out, and so is what those tools answer.
+    the like. Left out are calls to tools named in `without`, what those tools answer, and what any
+    tool quotes of a memory.
     With `whole` the turn holds all that `to_message` needs, and a message that says nothing is a
     turn, too.
     """
@@ -58,7 +59,7 @@ def to_turn(
     if role == "tool" and message.name in without:
         return None
     text = usable(said(message, without))[:TEXT] or (_EMPTY if whole else "")
-    if not text:
+    if not text or (role == "tool" and not whole and is_quotation(text)):
         return None
     return Turn(
         text=text, id=name, role=usable_name(role), actor=usable_name(message.name),

@@ -21,14 +21,18 @@ from langgraph.runtime import Runtime
 
 from langchain_stepwell.messages import to_turn
 from langchain_stepwell.runs import LOGGER, Run, run_of, user_id
-from langchain_stepwell.tools import TOOLS, make_tools
+from langchain_stepwell.tools import TOOLS, forgotten_in, holds, make_tools
 from stepwell import AsyncScope, Scope, Turn
 from stepwell.adapting import Keeper, Tally, quoted, scope_of, turn_name, user_scope
 
 log = logging.getLogger(LOGGER)
 
-#: Conversations whose stored turns are kept in mind.
+#: Conversations whose stored turns are kept in mind, and runs whose messages are.
 _AT_HAND: Final = 1_000
+_GOING: Final = 200
+
+#: A conversation: its scope's path, and its session.
+_Place = tuple[tuple[str, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,11 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         super().__init__()
         if into not in {"user", "system"}:
             raise ValueError(f"into is 'user' or 'system', not {into!r}")
+        given: tuple[object, object] = (budget, min_trust)
+        if not isinstance(given[0], int) or given[0] < 0:
+            raise ValueError("a budget is a whole number of tokens from 0 on")
+        if not isinstance(given[1], (int, float)) or not 0 <= given[1] <= 1:
+            raise ValueError("min_trust is a number from 0 to 1")
         self.scope = scope_of(scope)
         self.per_user = per_user
         self.budget = budget
@@ -86,6 +95,7 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self._name = name
         self._keeper = Keeper(LOGGER, deadline=deadline, patience=patience)
         self._known = _Known()
+        self._going = _Going()
         self.tools = make_tools(
             tools, self.scope, self._mine, self._keeper, budget=budget, min_trust=min_trust
         )
@@ -125,16 +135,18 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
 
     def _asked(self, request: ModelRequest[Any]) -> _Asked | None:
         """What to ask for; None where there is nothing to, or nobody to ask."""
-        if not self.recall:
-            return None
-        last = next((m for m in reversed(request.messages) if isinstance(m, HumanMessage)), None)
-        if last is None:
-            return None
-        run = self._run(request.runtime, request.state["messages"])
+        messages = request.state["messages"]
+        run = self._run(request.runtime, messages)
         scope = None if run is None else self._whose(run)
         if run is None or scope is None:
             return None
-        return _Asked(scope, run, last.text, request.messages)
+        if self.record:
+            self._going.note(scope, run, messages)
+        if not self.recall or not any(isinstance(m, HumanMessage) for m in request.messages):
+            return None
+        # As it was said: another middleware may have put something before it.
+        query = next((m.text for m in reversed(messages) if isinstance(m, HumanMessage)), "")
+        return _Asked(scope, run, query, request.messages)
 
     def _quoted(self, asked: _Asked) -> str:
         return quoted(
@@ -147,9 +159,8 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         session = asked.run.session
         if asked.run.lasting:
             return [turn_name(session, message.id) for message in asked.messages if message.id]
-        own = TOOLS if self.tools else ()
         said = filter(_is_said, asked.messages)
-        turns = [to_turn(message, session=session, without=own) for message in said]
+        turns = [to_turn(message, session=session, without=TOOLS) for message in said]
         names = asked.scope.identify([turn for turn in turns if turn is not None])
         return [name for name in names if name is not None]
 
@@ -197,7 +208,7 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
             self._keeper.lost(len(messages), "nobody to remember them for")
             return None
         try:
-            turns = self._turns(scope, run, messages)
+            turns = self._turns(scope, run, self._going.all(scope, run, messages))
         except Exception as error:  # noqa: BLE001 - the agent has done its work
             self._keeper.lost(len(messages), type(error).__name__)
             return None
@@ -206,8 +217,10 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
     def _turns(self, scope: Scope, run: Run, messages: Sequence[AnyMessage]) -> list[Turn]:
         known = self._known.of(scope, run)
         now, begun = scope.now, _beginning(messages)
-        # Of a thread that several users share, each is remembered what was said in runs for them.
-        others = begun if self.per_user and run.lasting else 0
+        # Of a thread that several users share, each is remembered what was said in runs for them:
+        # what stands unanswered before the latest message may be another's.
+        others = _latest(messages) if self.per_user and run.lasting else 0
+        forgotten = forgotten_in(messages)
         turns = []
         for number, message in enumerate(messages):
             name = turn_name(run.session, message.id) if run.lasting and message.id else None
@@ -215,9 +228,9 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
                 continue
             turn = to_turn(
                 message, session=run.session, name=name, at=now if number >= begun else None,
-                without=TOOLS if self.tools else (),
+                without=TOOLS,
             )  # fmt: skip
-            if turn is not None:
+            if turn is not None and not holds(turn.text, forgotten):
                 turns.append(turn)
         return turns
 
@@ -261,11 +274,16 @@ def _before(message: AnyMessage, told: str) -> AnyMessage:
     return message.model_copy(update={"content": fresh})
 
 
+def _latest(messages: Sequence[AnyMessage]) -> int:
+    """Where the latest message of the user's stands; behind all where there is none."""
+    return max(
+        (n for n, m in enumerate(messages) if isinstance(m, HumanMessage)), default=len(messages)
+    )
+
+
 def _beginning(messages: Sequence[AnyMessage]) -> int:
     """Where the latest run begins: with what came in after the answer before."""
-    at = len(messages)
-    while at and not isinstance(messages[at - 1], HumanMessage):
-        at -= 1
+    at = min(_latest(messages) + 1, len(messages))
     while at and not isinstance(messages[at - 1], (AIMessage, ToolMessage)):
         at -= 1
     return at
@@ -277,13 +295,35 @@ def _is_said(message: AnyMessage) -> bool:
     return not summary and not isinstance(message, SystemMessage)
 
 
+class _Going:
+    """The messages of runs that go on: a middleware may take some away before a run is over."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: OrderedDict[_Place, dict[str, AnyMessage]] = OrderedDict()
+
+    def note(self, scope: Scope, run: Run, messages: Sequence[AnyMessage]) -> None:
+        """Keep in mind what stands in a run's state; of runs that never ended, the latest ones."""
+        with self._lock:
+            held = self._runs.setdefault((scope.path, run.session), {})
+            held.update({message.id: message for message in messages if message.id})
+            while len(self._runs) > _GOING:
+                self._runs.popitem(last=False)
+
+    def all(self, scope: Scope, run: Run, messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
+        """What was taken away since, and what is there; the run is over."""
+        with self._lock:
+            held = self._runs.pop((scope.path, run.session), {})
+        there = {message.id for message in messages}
+        return [*(message for name, message in held.items() if name not in there), *messages]
+
+
 class _Known:
     """Which turns are stored and which could not be, by conversation; of the latest ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._names: OrderedDict[tuple[tuple[str, ...], str], dict[str | None, bool]]
-        self._names = OrderedDict()
+        self._names: OrderedDict[_Place, dict[str | None, bool]] = OrderedDict()
 
     def of(self, scope: Scope, run: Run) -> Mapping[str | None, bool]:
         with self._lock:

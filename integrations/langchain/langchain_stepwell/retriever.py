@@ -74,10 +74,14 @@ class StepwellRetriever(BaseRetriever):
         held = list(texts)
         told = [dict(each) for each in metadatas] if metadatas is not None else [{} for _ in held]
         names = list(ids) if ids is not None else list(map(_name, held, told))
-        mine.remember_many(
+        if not len(held) == len(told) == len(names):
+            raise errors.InvalidTurn("there is not one metadata and one id for each text")
+        receipt = mine.remember_many(
             {"id": name, "text": text, "origin": "unknown", "payload": payload}
             for name, text, payload in zip(names, held, told, strict=True)
         )
+        if any(skip.reason == "conflict" for skip in receipt.skipped):
+            raise errors.InvalidTurn("a text of one of these ids is there, and another one")
         return cls(scope=mine, **settings)
 
     @classmethod
@@ -150,7 +154,6 @@ def _document(hit: Hit) -> Document:
     told: dict[str, Any] = {
         "level": record.level,
         "kind": record.kind.value,
-        "payload": record.payload or None,
         "score": hit.score,
         "sources": list(hit.sources),
         "why": dict(hit.why),
@@ -162,4 +165,6 @@ def _document(hit: Hit) -> Document:
         "span": None if hit.span is None else list(hit.span),
     }
     known = {name: value for name, value in told.items() if value is not None}
+    # What a document brought along stands where its chain looks for it.
+    known = {**record.payload, **known}
     return Document(id=record.id, page_content=hit.text, metadata=known)

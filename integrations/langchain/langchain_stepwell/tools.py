@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, Field, field_validator
 
@@ -132,7 +133,7 @@ class StepwellForgetTool(_MemoryTool):
     """Forgets for good what contains a quotation. `StepwellForgetTool(scope=scope)`.
 
     A few turns at most. The messages of the conversation that is going on are the agent's own: they
-    stay in its state.
+    stay in its state, and those that hold the quotation are not recorded.
     """
 
     name: str = NAMES["forget"]
@@ -164,6 +165,23 @@ def _forgotten(scope: Scope, quote: str) -> str:
         return f"{len(meant)} things contain these words: quote more of what is meant."
     receipt = scope.forget(meant)
     return f"Forgotten: {receipt.turns}."
+
+
+def forgotten_in(messages: Iterable[BaseMessage]) -> list[str]:
+    """What a model was asked to forget in a conversation: it is not to be stored with it."""
+    return [
+        _plain(str(call["args"].get("quote", "")))
+        for message in messages
+        if isinstance(message, AIMessage)
+        for call in message.tool_calls
+        if call["name"] == NAMES["forget"]
+    ]
+
+
+def holds(text: str, quotes: Iterable[str]) -> bool:
+    """Whether a text contains any of some quotations."""
+    plain = _plain(text)
+    return any(len(quote) >= _QUOTE and quote in plain for quote in quotes)
 
 
 def make_tools(

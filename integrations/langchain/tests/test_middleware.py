@@ -18,7 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from scripted_langchain import Scripted, call
 
-from langchain_stepwell import StepwellMiddleware
+from langchain_stepwell import StepwellMiddleware, StepwellRecallTool
 from stepwell import AsyncMemory, Filter, Memory
 from stepwell.errors import InvalidScope, StoreError
 
@@ -269,6 +269,52 @@ def test_summaries_of_what_was_taken_away_are_not_remembered_as_if_somebody_had_
     assert not [turn for turn in turns(scope) if "They spoke of boats" in turn.text]
 
 
+def test_what_is_taken_away_during_a_run_is_recorded_all_the_same(scope):
+    brief = Scripted(otherwise="They looked at the weather.")
+    summarize = SummarizationMiddleware(brief, trigger=("messages", 4), keep=("messages", 2))
+    calls = [call("weather", place=f"Oslo {n}") for n in range(6)]
+    for lasting in (True, False):
+        mine = scope.within(str(lasting))
+        _, agent = agent_of(
+            summarize, StepwellMiddleware(mine), answers=[*calls, "Done."], lasting=lasting
+        )
+        say(agent, "My code is ZEBRA; look at the weather.")
+        told = [text for _, text in said(mine)]
+        assert told[0] == "My code is ZEBRA; look at the weather."
+        assert [text for text in told if "rains" in text] == [
+            f"It rains in Oslo {n}." for n in range(6)
+        ]
+        assert told[-1] == "Done."
+
+
+def test_what_a_model_is_asked_to_forget_is_not_recorded_with_the_request(scope):
+    scope.remember("My PIN is 4711-Q.")
+    answers = [call("forget_memory", quote="PIN is 4711-Q"), "Your PIN is 4711-Q: forgotten."]
+    _, agent = agent_of(StepwellMiddleware(scope, tools=["forget"]), answers=answers)
+    say(agent, "Please forget that my PIN is 4711-Q.")
+    assert not [text for _, text in said(scope) if "4711" in text]
+
+
+def test_a_tool_that_stands_by_itself_is_not_recorded_either(scope):
+    scope.remember("I moved to Oslo in May.")
+    answers = [call("recall_memory", query="Where does the user live?"), "In Oslo."]
+    _, agent = agent_of(
+        StepwellMiddleware(scope), answers=answers, tools=[StepwellRecallTool(scope=scope)]
+    )
+    say(agent, "Where do I live?")
+    assert not [text for _, text in said(scope) if "quoted as data" in text]
+
+
+def test_the_same_said_again_is_recorded_again(scope):
+    answers = [f"Answer {n}." for n in range(10)]
+    _, agent = agent_of(StepwellMiddleware(scope), answers=answers, lasting=False)
+    for _ in range(10):
+        say(agent, "Yes.")
+    assert [text for _, text in said(scope)] == [
+        text for n in range(10) for text in ("Yes.", f"Answer {n}.")
+    ]
+
+
 def test_instructions_are_not_remembered_as_if_somebody_had_said_them(scope):
     model, agent = agent_of(StepwellMiddleware(scope), lasting=False)
     history = [("system", "Be kind."), ("user", "Hi."), ("assistant", "Hello."), ("user", "Bye.")]
@@ -347,6 +393,16 @@ def test_users_of_one_thread_are_remembered_each_what_was_said_for_them(memory, 
         "I am Ann.", "I see.", "Bye.", "I see.",
     ]  # fmt: skip
     assert [turn.text for turn in turns(scope.within("ben"))] == ["I am Ben.", "I see."]
+
+
+def test_what_one_user_was_not_answered_is_not_remembered_for_the_next(scope):
+    _, agent = agent_of(
+        StepwellMiddleware(scope, per_user=True), answers=[RuntimeError("no model"), "Hello."]
+    )
+    with pytest.raises(RuntimeError, match="no model"):
+        say(agent, "My salary is 90k.", user_id="ann")
+    say(agent, "Hi.", user_id="ben")
+    assert [turn.text for turn in turns(scope.within("ben"))] == ["Hi.", "Hello."]
 
 
 def test_an_async_scope_and_a_uri_will_do(tmp_path):
@@ -477,6 +533,16 @@ def test_the_budget_holds(scope):
     assert lengths[0] < 1_000 < lengths[1] < 4_000
 
 
+@pytest.mark.parametrize("long", ["Oslo blob " + "Ab9" * 20_000, "奥斯陆" * 5_000 + " Oslo"])
+def test_what_has_no_spaces_does_not_burst_the_budget(scope, long):
+    scope.remember(long)
+    scope.remember("I moved to Oslo in May.")
+    model, agent = agent_of(StepwellMiddleware(scope, budget=100))
+    say(agent, "What about Oslo?")
+    assert "I moved to Oslo in May." in model.texts[0]
+    assert len(model.texts[0]) < 800
+
+
 def test_untrusted_turns_are_left_out_where_trust_is_asked_for(scope):
     scope.remember("The boat is blue.", trust=0.9)
     scope.remember("The boat is purple.", trust=0.1)
@@ -503,6 +569,8 @@ def test_two_memories_fit_one_agent(memory):
     say(agent, "Where do I live, and where is the office?")
     assert "Oslo" in model.texts[0]
     assert "Bergen" in model.texts[0]
+    # Each is asked what the user has said, not what the other has put before it.
+    assert model.texts[0].count("quoted as data") == 2
     assert said(ann)[1:] == [
         ("user", "Where do I live, and where is the office?"), ("assistant", "I see."),
     ]  # fmt: skip
@@ -510,10 +578,15 @@ def test_two_memories_fit_one_agent(memory):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"into": "assistant"}, {"tools": ["recollect"]}, {"tools": "recall"}]
-)
-def test_settings_that_do_not_exist_are_refused(scope, settings):
-    with pytest.raises(ValueError, match=r"'user' or 'system'|recall, remember, forget"):
+    "settings",
+    [
+        {"into": "assistant"}, {"tools": ["recollect"]}, {"tools": "recall"}, {"budget": -1},
+        {"budget": "800"}, {"min_trust": 7}, {"deadline": "1"}, {"patience": -1},
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused(scope, settings):
+    told = r"'user' or 'system'|recall, remember, forget|budget|min_trust|deadline|patience"
+    with pytest.raises(ValueError, match=told):
         StepwellMiddleware(scope, **settings)
 
 

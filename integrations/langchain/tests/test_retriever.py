@@ -70,6 +70,19 @@ def test_a_document_tells_where_it_comes_from(scope):
     assert json.loads(json.dumps(told)) == told
 
 
+def test_what_a_document_brings_along_stands_where_a_chain_looks_for_it(scope):
+    mine = scope.within("files")
+    given = [Document("The ferry leaves at nine.", metadata={"source": "a.pdf"}, id="d1")]
+    retriever = StepwellRetriever.from_documents(given, scope=mine, k=1)
+    (found,) = retriever.invoke("When does the ferry leave?")
+    assert found.metadata["source"] == "a.pdf"
+    changed = [Document("The ferry leaves at ten.", id="d1")]
+    with pytest.raises(ValueError, match="another one"):
+        StepwellRetriever.from_documents(changed, scope=mine)
+    with pytest.raises(ValueError, match="each text"):
+        StepwellRetriever.from_texts(["a", "b"], [{}], scope=mine)
+
+
 def test_levels_and_whatever_recall_takes(scope):
     above = StepwellRetriever(scope=scope, levels=(1, 2)).invoke("boats")
     assert above
