@@ -120,6 +120,7 @@ def test_a_question_is_answered_by_insights_then_by_a_trajectory_of_what_ended_w
     assert steps[0] in ("job0", "job1")
     assert steps[1:] == [f"{steps[0]}.{n}" for n in range(4)]
     assert all(hits[n].score >= hits[n + 1].score for n in range(len(hits) - 1))
+    assert hits[0].text in team.context("put a clean bowl in the cupboard", budget=150).text
 
 
 def test_a_task_is_not_told_of_itself(team: Scope) -> None:

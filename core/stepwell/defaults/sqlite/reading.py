@@ -29,6 +29,8 @@ _SELECT = "SELECT " + RECORD_COLUMNS + " FROM records r JOIN contents c "  # noq
 _RECORD = _SELECT + "ON c.ref = r.content WHERE r.scope = ? AND r.ref = ?"
 _VERSION = _SELECT + "ON c.ref = ? AND c.scope = r.scope WHERE r.scope = ? AND r.ref = ?"
 _FROM = "FROM records r JOIN contents c ON c.ref = r.content WHERE r.scope = ? AND r.ref > ? AND "
+#: As _FROM, but what lies after a ref is looked for among few, not the few among all after it.
+_FROM_FEW = _FROM.replace("r.ref > ?", "+r.ref > ?")
 _AMONG = "r.ref IN (SELECT j.value FROM json_each(?) j) AND "
 _ENTRY = (
     "SELECT r.ref, r.id, r.level, r.kind, r.status, r.trust, r.said_at, r.stored_at, r.valid_from, "
@@ -116,7 +118,7 @@ class Reader(ScopeReader):
             values.insert(0, dumps([ref for ref in self.find(scope, names).values() if ref]))
         sql = (
             "SELECT r.ref "
-            + _FROM
+            + (_FROM if names is None else _FROM_FEW)
             + "(? OR r.status = ?) AND "
             + clause
             + " ORDER BY r.ref LIMIT ?"
