@@ -5,17 +5,24 @@ and counts what came to nothing; `quoted` is the text to put before a model; the
 memory is meant, and what conversations and messages are called in it.
 """
 
+from stepwell.adapting.hearing import Heard, heard_in, mark_of
 from stepwell.adapting.keeping import Keeper, Tally
 from stepwell.adapting.naming import conversation, scope_of, session_name, turn_name, user_scope
-from stepwell.adapting.quoting import quoted
+from stepwell.adapting.quoting import quoted, told
+from stepwell.memory.tasks import Task
 
 __all__ = [
+    "Heard",
     "Keeper",
     "Tally",
+    "Task",
     "conversation",
+    "heard_in",
+    "mark_of",
     "quoted",
     "scope_of",
     "session_name",
+    "told",
     "turn_name",
     "user_scope",
 ]

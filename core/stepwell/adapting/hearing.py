@@ -1,0 +1,69 @@
+"""What adapters of one process have just taken in: so that two of them store no turn twice."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final
+
+from stepwell.memory import Scope
+
+#: Turns of a scope that are kept in mind.
+_AT_HAND: Final = 20_000
+
+
+class Heard:
+    """Who said what in a scope of late, and under which ids: those are known when it is stored.
+
+    An adapter that hears a whole team and one that sees what a single agent is sent meet here.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._said: OrderedDict[bytes, list[str]] = OrderedDict()
+
+    def add(self, mark: bytes, name: str | None = None) -> None:
+        """It was said; stored under this id, if that is known by now."""
+        with self._lock:
+            names = self._said.setdefault(mark, [])
+            self._said.move_to_end(mark)
+            if name is not None and name not in names:
+                names.append(name)
+            while len(self._said) > _AT_HAND:
+                self._said.popitem(last=False)
+
+    def drop(self, mark: bytes) -> None:
+        """It was not stored after all."""
+        with self._lock:
+            self._said.pop(mark, None)
+
+    def __contains__(self, mark: object) -> bool:
+        with self._lock:
+            return mark in self._said
+
+    def names(self, marks: Iterable[bytes]) -> list[str]:
+        """The ids under which any of it is stored."""
+        with self._lock:
+            return [name for mark in marks for name in self._said.get(mark, ())]
+
+
+def mark_of(actor: str | None, text: str) -> bytes:
+    """What stands for something that somebody said, without its words."""
+    told = f"{actor or ''}\0{text}".encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(told, digest_size=16).digest()
+
+
+def heard_in(scope: Scope) -> Heard:
+    """What was heard in a scope: the same for all adapters of this process."""
+    with _lock:
+        scopes = _heard.setdefault(scope._engine, {})  # noqa: SLF001 - what tells memories apart
+        return scopes.setdefault(scope.path, Heard())
+
+
+_lock = threading.Lock()
+_heard: weakref.WeakKeyDictionary[object, dict[tuple[str, ...], Heard]] = (
+    weakref.WeakKeyDictionary()
+)

@@ -1,0 +1,143 @@
+"""AutoGen's messages as what a turn holds: texts, references to images, calls of tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from autogen_agentchat.messages import (
+    BaseAgentEvent,
+    BaseChatMessage,
+    CodeExecutionEvent,
+    HandoffMessage,
+    MultiModalMessage,
+    ToolCallExecutionEvent,
+    ToolCallRequestEvent,
+)
+from autogen_core import FunctionCall, Image
+from autogen_core.models import (
+    AssistantMessage,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
+
+from stepwell import Attachment
+
+#: A message without a word of text is stored as this.
+EMPTY: Final = "[empty]"
+#: Characters of a text, of a name, and of what a tool was asked or gave, that a turn surely holds.
+_TEXT: Final = 2_000_000
+_NAME: Final = 512
+_TOOL: Final = 100_000
+#: Who says what a team is asked to do, unless somebody else is named.
+USER: Final = "user"
+
+
+def text_of(message: BaseChatMessage) -> str:
+    """What a message says; `[image]` in place of an image."""
+    if isinstance(message, MultiModalMessage):
+        return _content(message.content)
+    return message.to_model_text()
+
+
+def attachments_of(message: BaseChatMessage) -> tuple[Attachment, ...]:
+    """References to the images of a message: its id, and which part of it."""
+    if not isinstance(message, MultiModalMessage):
+        return ()
+    parts = enumerate(message.content)
+    name = name_of(message.id) or "unnamed"
+    return tuple(
+        Attachment(ref=f"autogen:message/{name}/{number}")
+        for number, part in parts
+        if isinstance(part, Image)
+    )
+
+
+def payload_of(message: BaseChatMessage) -> dict[str, Any]:
+    """What a message tells beside its text: to whom it hands over."""
+    return {"handoff": usable(message.target)} if isinstance(message, HandoffMessage) else {}
+
+
+def tools_of(inner: Sequence[BaseAgentEvent | BaseChatMessage] | None) -> tuple[str, str]:
+    """What an agent did on the way to its answer, and what came back."""
+    asked: list[str] = []
+    given: list[str] = []
+    for event in inner or ():
+        if isinstance(event, ToolCallRequestEvent):
+            asked += _calls(event.content)
+        elif isinstance(event, ToolCallExecutionEvent):
+            given += _results(event.content)
+        elif isinstance(event, CodeExecutionEvent):
+            given.append(event.result.output)
+    return usable("\n".join(asked))[:_TOOL], usable("\n".join(given))[:_TOOL]
+
+
+def said(message: LLMMessage) -> tuple[str | None, str, str]:
+    """Role, actor and text of a message in an agent's context; no role for instructions.
+
+    They are the same in the contexts of all agents that see the message: it is the actor, not who
+    looks at it, that makes it an answer.
+    """
+    if isinstance(message, SystemMessage):
+        return None, "", ""
+    if isinstance(message, UserMessage):
+        role = "user" if message.source == USER else "assistant"
+        return role, name_of(message.source) or USER, usable(_content(message.content))[:_TEXT]
+    if isinstance(message, AssistantMessage):
+        content = message.content
+        text = content if isinstance(content, str) else "\n".join(_calls(content))
+        return "assistant", name_of(message.source) or "assistant", usable(text)[:_TEXT]
+    names = dict.fromkeys(result.name for result in message.content)
+    text = "\n".join(_results(message.content))
+    return "tool", name_of(", ".join(names)) or "tool", usable(text)[:_TEXT]
+
+
+def is_answer(message: LLMMessage) -> bool:
+    """Whether an agent or its tools have said it."""
+    return isinstance(message, (AssistantMessage, FunctionExecutionResultMessage))
+
+
+def last_asked(messages: Sequence[LLMMessage]) -> int | None:
+    """Where the last message stands that the agent did not say itself."""
+    for at in reversed(range(len(messages))):
+        if isinstance(messages[at], UserMessage):
+            return at
+    return None
+
+
+def usable(text: str) -> str:
+    """A text without what no UTF-8 text can hold."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def stored_text(text: str) -> str:
+    """A text as a turn holds it."""
+    return usable(text)[:_TEXT] if text.strip() else EMPTY
+
+
+def name_of(given: str | None) -> str | None:
+    """A name as a turn holds it."""
+    return usable(given)[:_NAME] or None if given else None
+
+
+def _content(content: str | Sequence[str | Image]) -> str:
+    if isinstance(content, str):
+        return content
+    parts = (part if isinstance(part, str) else "[image]" for part in content)
+    return "\n".join(part for part in parts if part.strip())
+
+
+def _calls(calls: Iterable[FunctionCall]) -> list[str]:
+    return [f"{call.name}({_arguments(call.arguments)})" for call in calls]
+
+
+def _arguments(given: Any) -> str:
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
+
+
+def _results(results: Iterable[FunctionExecutionResult]) -> list[str]:
+    return [result.content for result in results if result.content.strip()]
