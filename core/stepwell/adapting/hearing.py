@@ -21,9 +21,23 @@ class Heard:
     An adapter that hears a whole team and one that sees what a single agent is sent meet here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope  # so that no other memory takes its place while this is in use
+        self._listening: weakref.WeakSet[object] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._said: OrderedDict[bytes, list[str]] = OrderedDict()
+
+    def listen(self, listener: object) -> None:
+        """Somebody stores all that is said here, from now on."""
+        self._listening.add(listener)
+
+    def leave(self, listener: object) -> None:
+        """… and does so no more."""
+        self._listening.discard(listener)
+
+    def takes(self, mark: bytes) -> bool:
+        """Whether somebody who listens here has stored this, or is about to."""
+        return bool(self._listening) and mark in self
 
     def add(self, mark: bytes, name: str | None = None) -> None:
         """It was said; stored under this id, if that is known by now."""
@@ -57,13 +71,14 @@ def mark_of(actor: str | None, text: str) -> bytes:
 
 
 def heard_in(scope: Scope) -> Heard:
-    """What was heard in a scope: the same for all adapters of this process."""
+    """What was heard in a scope: the same for all adapters of this process that hold on to it."""
+    engine = scope._engine  # noqa: SLF001 - tells stores in memory apart
+    place = id(engine) if engine.store.path == ":memory:" else engine.store.path
     with _lock:
-        scopes = _heard.setdefault(scope._engine, {})  # noqa: SLF001 - what tells memories apart
-        return scopes.setdefault(scope.path, Heard())
+        return _heard.setdefault((place, scope.path), Heard(scope))
 
 
 _lock = threading.Lock()
-_heard: weakref.WeakKeyDictionary[object, dict[tuple[str, ...], Heard]] = (
-    weakref.WeakKeyDictionary()
+_heard: weakref.WeakValueDictionary[tuple[object, tuple[str, ...]], Heard] = (
+    weakref.WeakValueDictionary()
 )

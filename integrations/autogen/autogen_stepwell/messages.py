@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -33,6 +34,9 @@ EMPTY: Final = "[empty]"
 _TEXT: Final = 2_000_000
 _NAME: Final = 512
 _TOOL: Final = 100_000
+_SKIPPED: Final = re.compile(r"Skipped \d+ messages\.")
+#: Who says what a memory injects.
+SOURCE: Final = "stepwell"
 #: Who says what a team is asked to do, unless somebody else is named.
 USER: Final = "user"
 
@@ -85,6 +89,8 @@ def said(message: LLMMessage) -> tuple[str | None, str, str]:
     if isinstance(message, SystemMessage):
         return None, "", ""
     if isinstance(message, UserMessage):
+        if message.source == "System" and _SKIPPED.fullmatch(str(message.content)):
+            return None, "", ""  # what HeadAndTailChatCompletionContext puts in place of others
         role = "user" if message.source == USER else "assistant"
         return role, name_of(message.source) or USER, usable(_content(message.content))[:_TEXT]
     if isinstance(message, AssistantMessage):
@@ -104,7 +110,8 @@ def is_answer(message: LLMMessage) -> bool:
 def last_asked(messages: Sequence[LLMMessage]) -> int | None:
     """Where the last message stands that the agent did not say itself."""
     for at in reversed(range(len(messages))):
-        if isinstance(messages[at], UserMessage):
+        message = messages[at]
+        if isinstance(message, UserMessage) and message.source != SOURCE:
             return at
     return None
 

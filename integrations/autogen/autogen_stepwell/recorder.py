@@ -75,6 +75,7 @@ class TeamRecorder:
         self._team = team
         self._keeper = Keeper(LOGGER, patience=patience)
         self._heard = heard_in(self.scope)
+        self._heard.listen(self)
         self._lines: dict[str, Line] = {}
         self._said: dict[str, Said] = {}
         self._runs: list[Run] = []
@@ -102,6 +103,10 @@ class TeamRecorder:
         Without `seconds` there is no wait behind what is late itself.
         """
         return self._keeper.settle() if seconds is None else self._keeper.flush(seconds)
+
+    def leave(self) -> None:
+        """Nothing more will be published to it."""
+        self._heard.leave(self)
 
     async def aflush(self) -> bool:
         """The same for a host that has a loop."""
@@ -264,7 +269,7 @@ class TeamRecorder:
         self, line: Line, speaker: str, message: BaseChatMessage, run: Run,
         upstream: Sequence[Said], fields: Mapping[str, Any],
     ) -> Said:  # fmt: skip
-        said, text, step = self._new(run, message), text_of(message), run.step()
+        said, text, step = self._new(run, message), stored_text(text_of(message)), run.step()
         person = speaker == USER or speaker in line.people
         nested = {"team": line.team} if run.root is not line and line.team else {}
         payload, attached = payload_of(message) | nested, attachments_of(message)
@@ -276,7 +281,7 @@ class TeamRecorder:
             if run.goal:
                 self._opened(run)
             turn = Turn(
-                text=stored_text(text), actor=name_of(speaker), session=run.session, at=at,
+                text=text, actor=name_of(speaker), session=run.session, at=at,
                 role="user" if person else "assistant", step=step, attachments=attached,
                 upstream=tuple(dict.fromkeys(up.id for up in upstream if up.id is not None)),
                 payload=payload, **fields,

@@ -66,6 +66,7 @@ class Attached:
         """
         for tap in self._taps:
             tap.close()
+        self._recorder.leave()
         self._recorder.flush()
         return self._recorder.recording()
 
@@ -233,8 +234,11 @@ async def observe(
                 attached.detach()
             return
         recorder = TeamRecorder(scope, session=session, team=name, patience=patience)
-        async for message in _overheard(stream, recorder):
-            yield message
+        try:
+            async for message in _overheard(stream, recorder):
+                yield message
+        finally:
+            recorder.leave()
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:
