@@ -12,8 +12,6 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from stepwell import Filter
 
-#: Opened at the end of a test: what `slow` holds up goes on then.
-GATE = threading.Event()
 INFO: Any = {
     "function_calling": True,
     "vision": True,
@@ -67,7 +65,9 @@ def turns(scope: Any) -> list[str]:
     return [record.text for record in scope.records(Filter(level=0), limit=100_000)]
 
 
-def slow(*_: Any, **__: Any) -> Any:
-    """Stands in for a verb that stalls."""
-    GATE.wait(30)
-    raise TimeoutError
+def stalled(monkeypatch: Any, scope: Any, *verbs: str) -> threading.Event:
+    """Has verbs of a scope wait for the event, half a minute at most."""
+    gate = threading.Event()
+    for verb in verbs:
+        monkeypatch.setattr(type(scope), verb, lambda *_, **__: gate.wait(30) and None)
+    return gate

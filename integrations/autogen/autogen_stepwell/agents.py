@@ -102,8 +102,10 @@ class Mind:
         return [turn for one in self._fresh(before, spoken) if (turn := self._turn(one))]
 
     def _fresh(self, before: Sequence[_Spoken], now: Sequence[_Spoken]) -> list[_Spoken]:
-        """What is new: messages that were not there. Where all are others, as after a restart, what
-        comes after those that say the same; else so much as was said oftener than before.
+        """What is new: messages that were not there.
+
+        Where all are others, as after a restart, what comes after those that say the same; else so
+        much as was said oftener than before.
         """
         there = {id(one.message) for one in before}
         if any(id(one.message) in there for one in now):

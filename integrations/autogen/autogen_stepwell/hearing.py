@@ -57,6 +57,13 @@ class Line:
     _log: list[_Heard] = field(default_factory=list)
     _read: dict[str, int] = field(default_factory=dict)
     _asked: dict[str, list[Said]] = field(default_factory=dict)
+    _within: dict[str, Line] = field(default_factory=dict)
+
+    def within(self, name: str) -> Line:
+        """A member that is a team, and is not heard itself."""
+        line = self._within.setdefault(name, Line(name))
+        line.run = self.run
+        return line
 
     def say(self, speaker: str, said: Said, *, to_all: bool = True) -> None:
         """It is sent to the members of the team, or to its manager alone."""

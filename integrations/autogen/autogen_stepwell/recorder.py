@@ -168,7 +168,7 @@ class TeamRecorder:
         message = event.message
         if event.kind != _GROUP:
             return False
-        within = Line(team=message.name, run=line.run)
+        within = line.within(message.name)
         for said in line.upstream(message.name):
             within.say("", said)
         for each in message.result.messages:

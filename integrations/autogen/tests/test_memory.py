@@ -20,7 +20,7 @@ from autogen_core.model_context import (
 )
 from autogen_core.models import AssistantMessage, SystemMessage, UserMessage
 from PIL import Image as Picture
-from scripted_autogen import agent, answers, sent, slow, texts, turns
+from scripted_autogen import agent, answers, sent, stalled, texts, turns
 
 from autogen_stepwell import StepwellMemory, attach
 from stepwell import Filter, Memory, errors
@@ -271,8 +271,7 @@ async def test_a_memory_in_trouble_leaves_the_agent_alone(scope, trouble, monkey
         monkeypatch.setattr(type(scope), "remember_many", boom)
         monkeypatch.setattr(type(scope), "context", boom)
     else:
-        monkeypatch.setattr(type(scope), "remember_many", slow)
-        monkeypatch.setattr(type(scope), "context", slow)
+        gate = stalled(monkeypatch, scope, "remember_many", "context")
     models = [answers("In winter.", "Yes."), answers("In winter.", "Yes.")]
     begun = asyncio.get_running_loop().time()
     for model, held in zip(models, ([memory], None), strict=True):
@@ -282,6 +281,8 @@ async def test_a_memory_in_trouble_leaves_the_agent_alone(scope, trouble, monkey
     assert asyncio.get_running_loop().time() - begun < 3
     assert sent(models[0]) == sent(models[1])
     tally = memory.tally
+    if trouble == "stalls":
+        gate.set()
     assert tally.unrecorded + tally.waiting == 3
     assert tally.unanswered == 2
     assert "autogen_stepwell" in caplog.text
