@@ -7,12 +7,19 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from stepwell.memory import Scope
 
 #: Turns of a scope that are kept in mind.
 _AT_HAND: Final = 20_000
+
+
+class Listener(Protocol):
+    """Stores all that is said somewhere."""
+
+    def awaits(self, actor: str) -> bool:
+        """Whether it is that actor's turn to speak."""
 
 
 class Heard:
@@ -23,21 +30,25 @@ class Heard:
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope  # so that no other memory takes its place while this is in use
-        self._listening: weakref.WeakSet[object] = weakref.WeakSet()
+        self._listening: weakref.WeakSet[Listener] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._said: OrderedDict[bytes, list[str]] = OrderedDict()
 
-    def listen(self, listener: object) -> None:
+    def listen(self, listener: Listener) -> None:
         """Somebody stores all that is said here, from now on."""
         self._listening.add(listener)
 
-    def leave(self, listener: object) -> None:
+    def leave(self, listener: Listener) -> None:
         """… and does so no more."""
         self._listening.discard(listener)
 
     def takes(self, mark: bytes) -> bool:
         """Whether somebody who listens here has stored this, or is about to."""
         return bool(self._listening) and mark in self
+
+    def awaited(self, actor: str) -> bool:
+        """Whether somebody who listens here will hear that actor's next words."""
+        return any(listener.awaits(actor) for listener in list(self._listening))
 
     def add(self, mark: bytes, name: str | None = None) -> None:
         """It was said; stored under this id, if that is known by now."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from autogen_core.memory import MemoryContent, MemoryMimeType
-from autogen_core.models import LLMMessage, SystemMessage, UserMessage
+from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
 
 from autogen_stepwell.messages import SOURCE, USER, is_answer, last_asked, said
 from autogen_stepwell.recorder import LOGGER
@@ -122,7 +122,7 @@ class Mind:
     def _turn(self, one: _Spoken) -> Turn | None:
         """What was said, as a turn; None where somebody else stores it."""
         often = self._often[one.mark] = self._often.get(one.mark, 0) + 1
-        if self._heard.takes(one.mark):
+        if self._heard.takes(one.mark) or (one.answers and self._heard.awaited(one.actor or "")):
             return None
         session = self.session_now
         return Turn(
@@ -189,6 +189,12 @@ class _Spoken:
     text: str
     mark: bytes
     message: LLMMessage
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is what an agent says in the end, and not what it asks of a tool."""
+        message = self.message
+        return isinstance(message, AssistantMessage) and isinstance(message.content, str)
 
 
 def _spoken(messages: Sequence[LLMMessage]) -> list[_Spoken]:

@@ -108,6 +108,11 @@ class TeamRecorder:
         """Nothing more will be published to it."""
         self._heard.leave(self)
 
+    def awaits(self, actor: str) -> bool:
+        """Whether an agent has been asked to speak, and has not done so yet."""
+        lines = list(self._lines.values())
+        return any(line.asked(actor) for line in lines if line.run and not line.run.over)
+
     async def aflush(self) -> bool:
         """The same for a host that has a loop."""
         return await self._keeper.asettle()

@@ -75,13 +75,13 @@ async def measure(messages: int, runs: int) -> None:
     times: dict[str, list[float]] = {"bare": [], "recorded": []}
     with tempfile.TemporaryDirectory() as folder, Memory.open(Path(folder) / "a.db") as memory:
         for run in range(runs + 2):
-            for name in times:
+            for name, each in times.items():
                 one = team(messages)
                 attached = attach(one, memory.scope(f"s{run}")) if name == "recorded" else None
                 begun = time.perf_counter()
                 await one.run(task="Say it.")
                 if run >= 2:
-                    times[name].append(1000 * (time.perf_counter() - begun) / messages)
+                    each.append(1000 * (time.perf_counter() - begun) / messages)
                 if attached is not None:
                     attached.detach()
     for name, each in times.items():
