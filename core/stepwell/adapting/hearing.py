@@ -46,7 +46,7 @@ class Heard:
         """Whether somebody who listens here has stored this, or is about to."""
         return bool(self._listening) and mark in self
 
-    def awaited(self, actor: str) -> bool:
+    def expects(self, actor: str) -> bool:
         """Whether somebody who listens here will hear that actor's next words."""
         return any(listener.awaits(actor) for listener in list(self._listening))
 

@@ -122,7 +122,7 @@ class Mind:
     def _turn(self, one: _Spoken) -> Turn | None:
         """What was said, as a turn; None where somebody else stores it."""
         often = self._often[one.mark] = self._often.get(one.mark, 0) + 1
-        if self._heard.takes(one.mark) or (one.answers and self._heard.awaited(one.actor or "")):
+        if self._heard.takes(one.mark) or (one.answers and self._heard.expects(one.actor or "")):
             return None
         session = self.session_now
         return Turn(
