@@ -336,6 +336,7 @@ _HEARING: Final[Mapping[str, Callable[[TeamRecorder, Line, _Event], bool]]] = {
     "GroupChatAgentResponse": TeamRecorder._responded,  # noqa: SLF001
     "GroupChatTeamResponse": TeamRecorder._team_responded,  # noqa: SLF001
     "GroupChatMessage": TeamRecorder._messaged,  # noqa: SLF001
+    "GroupChatError": TeamRecorder._terminated,  # noqa: SLF001 - it may be the last of a run
     "GroupChatTermination": TeamRecorder._terminated,  # noqa: SLF001
 }
 
