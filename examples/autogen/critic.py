@@ -10,9 +10,9 @@ def turn(thread):
     return "critic" if thread[-1].source == "writer" else "writer"
 
 
-async def say(text):
+async def say(text, conversation):
     context = UnboundedChatCompletionContext()
-    # stepwell: context = StepwellChatCompletionContext(scope, role="writer")
+    # stepwell: context = StepwellChatCompletionContext(scope, role="writer", session=conversation)
     writer = AssistantAgent("writer", chat_client(), model_context=context)
     critic = AssistantAgent("critic", chat_client(), system_message="Say what is missing.")
     team = SelectorGroupChat([writer, critic], chat_client(), selector_func=turn, max_turns=3)

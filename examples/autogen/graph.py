@@ -5,7 +5,7 @@ from autogen_agentchat.teams import DiGraphBuilder, GraphFlow
 from model import chat_client
 
 
-async def say(text):
+async def say(text, conversation):
     planner, hopeful, doubtful, editor = (
         AssistantAgent(name, chat_client()) for name in ("planner", "hopeful", "doubtful", "editor")
     )
@@ -15,6 +15,6 @@ async def say(text):
     graph.add_edge(planner, hopeful).add_edge(planner, doubtful)
     graph.add_edge(hopeful, editor).add_edge(doubtful, editor)
     team = GraphFlow([planner, hopeful, doubtful, editor], graph.build())
-    # stepwell: team = GraphFlow([planner, hopeful, doubtful, editor], graph.build(), runtime=StepwellRuntime(scope))
+    # stepwell: team = GraphFlow([planner, hopeful, doubtful, editor], graph.build(), runtime=StepwellRuntime(scope, session=conversation))
     result = await team.run(task=text)
     return next(m.content for m in reversed(result.messages) if m.source == "editor")

@@ -1,7 +1,7 @@
 """The model of these examples: a real one by an environment variable, else one that only reads.
 
     STEPWELL_EXAMPLE_CLIENT='{"provider": "OpenAIChatCompletionClient", "config": {"model": "gpt-5-mini"}}' \\
-        python examples/autogen/run.py pair
+        python examples/run.py autogen pair
 
 needs `pip install "autogen-ext[openai]"` and its key; any component that is a client will do.
 """

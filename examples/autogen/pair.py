@@ -5,9 +5,9 @@ from autogen_agentchat.teams import RoundRobinGroupChat
 from model import chat_client
 
 
-async def say(text):
+async def say(text, conversation):
     writer = AssistantAgent("writer", chat_client())
-    # stepwell: writer = AssistantAgent("writer", chat_client(), memory=[StepwellMemory(scope, role="writer")])
+    # stepwell: writer = AssistantAgent("writer", chat_client(), memory=[StepwellMemory(scope, role="writer", session=conversation)])
     editor = AssistantAgent("editor", chat_client(), system_message="Make it shorter.")
     team = RoundRobinGroupChat([writer, editor], max_turns=2)
     result = await team.run(task=text)

@@ -58,7 +58,11 @@ async def main() -> None:
                     elif getattr(message, "source", "user") != "user":
                         print(f"  {message.source}: {message.content}")
             attached.task.outcome(1.0)
-        print(f"\nRecorded: {attached.recording}")
+        print("\nWho had heard what")
+        turns = [record for record in scope.records() if record.level == 0 and record.step]
+        names = {record.turn: record.actor or "user" for record in scope.records()}
+        for turn in turns:
+            print(f"  {turn.actor}: {', '.join(names[name] for name in turn.upstream)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The model of these examples: a real one by an environment variable, else one that only reads.
 
-    STEPWELL_EXAMPLE_MODEL=openai:gpt-5-mini python examples/langchain/run.py agent
+    STEPWELL_EXAMPLE_MODEL=openai:gpt-5-mini python examples/run.py langchain agent
 
 needs `pip install langchain-openai` and its key; any name that `init_chat_model` takes will do.
 """

@@ -24,7 +24,7 @@ from scripted_autogen import answers, sent, stalled, texts, turns
 from stepwell import Filter, Memory
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "examples" / "autogen"
+EXAMPLES = ROOT / "examples"
 APPS = ("pair", "critic", "graph")
 #: Those that put into a prompt what another conversation has told; the graph is recorded.
 TELLING = ("pair", "critic")
@@ -57,8 +57,8 @@ def app(monkeypatch):
         stand_in = types.ModuleType("model")
         stand_in.chat_client = client
         monkeypatch.setitem(sys.modules, "model", stand_in)
-        loaded = run.load(name, scope)
-        return (lambda text: asyncio.run(loaded["say"](text))), clients
+        loaded = run.load("autogen", name, scope)
+        return (lambda text: run.say(loaded, text, "monday")), clients
 
     return load
 
@@ -75,7 +75,7 @@ def prompts(clients):
 
 @pytest.mark.parametrize("name", APPS)
 def test_one_line_is_swapped(name):
-    lines = [run.source(name, with_stepwell=each).splitlines() for each in (False, True)]
+    lines = [run.source("autogen", name, with_stepwell=each).splitlines() for each in (False, True)]
     changes = [line for line in difflib.ndiff(*lines) if line[0] in "+-"]
     assert [line[0] for line in changes] == ["-", "+"]
     assert "Stepwell" in changes[1]
@@ -114,15 +114,15 @@ def test_when_the_memory_is_late_the_models_get_what_they_got(app, memory, name,
 def elsewhere(tmp_path, name, *said):
     """Says something to an app in a process of its own, whose model reads; what it answers."""
     script = f"""
-        import asyncio, importlib.util, logging
+        import importlib.util, logging
         from stepwell import Memory
         logging.disable(logging.WARNING)
         spec = importlib.util.spec_from_file_location("run", {str(EXAMPLES / "run.py")!r})
         run = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(run)
-        app = run.load({name!r}, Memory.open({str(tmp_path / "a.db")!r}).scope("ann"))
+        app = run.load("autogen", {name!r}, Memory.open({str(tmp_path / "a.db")!r}).scope("ann"))
         for text in {said!r}:
-            print(asyncio.run(app["say"](text)))
+            print(run.say(app, text, "monday"))
     """
     environment = {k: v for k, v in os.environ.items() if k != "STEPWELL_EXAMPLE_CLIENT"}
     done = subprocess.run(
@@ -155,7 +155,7 @@ def test_who_had_heard_whom_is_known_of_every_run(app, memory):
         ("editor", ["user", "planner", "hopeful", "doubtful"]),
     ]
     assert heard == once + once
-    assert len({turn.session for turn in found}) == 2
+    assert {turn.session for turn in found} == {"monday"}
 
 
 # (c) nothing grows, (d) nothing leaks back --------------------------------------------------------
@@ -194,14 +194,14 @@ def test_users_who_talk_at_the_same_time_never_mix(app, name, monkeypatch, memor
 
         stand_in.chat_client = client
         monkeypatch.setitem(sys.modules, "model", stand_in)
-        return run.load(name, memory.scope("app", f"u{user}"))
+        return run.load("autogen", name, memory.scope("app", f"u{user}"))
 
     apps = {user: of(user) for user in range(users)}
 
     async def talk(user):
         for n in range(3):
-            await apps[user]["say"](f"The secret of owner{user} is code{user}x{n}.")
-        await apps[user]["say"](f"What is the secret of owner{user}?")
+            await apps[user]["say"](f"The secret of owner{user} is code{user}x{n}.", "monday")
+        await apps[user]["say"](f"What is the secret of owner{user}?", "tuesday")
 
     async def all_of_them():
         await asyncio.gather(*(talk(user) for user in range(users)))
@@ -220,16 +220,16 @@ def test_users_who_talk_at_the_same_time_never_mix(app, name, monkeypatch, memor
 @pytest.mark.parametrize("name", APPS)
 def test_nothing_that_was_answered_is_lost_by_a_kill(tmp_path, name):
     script = f"""
-        import asyncio, importlib.util, itertools, logging
+        import importlib.util, itertools, logging
         from stepwell import Memory
         logging.disable(logging.WARNING)
         spec = importlib.util.spec_from_file_location("run", {str(EXAMPLES / "run.py")!r})
         run = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(run)
         memory = Memory.open({str(tmp_path / "a.db")!r}, embedder=None)
-        app = run.load({name!r}, memory.scope("ann"))
+        app = run.load("autogen", {name!r}, memory.scope("ann"))
         for n in itertools.count():
-            asyncio.run(app["say"](f"This is number {{n}} of them"))
+            run.say(app, f"This is number {{n}} of them", f"c{{n % 3}}")
             print(n, flush=True)
     """
     process = subprocess.Popen(
@@ -268,7 +268,7 @@ def test_a_closed_store_breaks_no_app_and_what_was_lost_is_logged(app, name, cap
 
 def test_the_second_run_is_given_what_the_first_one_learned():
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / "twice.py"],
+        [sys.executable, "-W", "error", EXAMPLES / "autogen" / "twice.py"],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -276,4 +276,4 @@ def test_the_second_run_is_given_what_the_first_one_learned():
     assert "is given" not in first
     for role in ("planner", "checker"):
         assert re.search(rf"{role} is given, by .*: checker: The early ferry does not run", second)
-    assert "unrecorded=0" in second
+    assert "planner: user\n  checker: user, planner" in second

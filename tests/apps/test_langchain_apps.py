@@ -1,24 +1,18 @@
 """Apps in the style of LangChain's tutorials gain a memory by one line, and are otherwise the same.
 
-The apps are those of examples/langchain; `run.py` there swaps the line.
+The apps are those of examples/langchain; examples/run.py swaps the line.
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib.util
-import os
-import signal
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from example_apps import EXAMPLES, changed, elsewhere, killed, module_at, run
 from langchain.agents import create_agent
 from langgraph.checkpoint.memory import InMemorySaver
 from scripted_langchain import Scripted
@@ -26,8 +20,6 @@ from scripted_langchain import Scripted
 from langchain_stepwell import StepwellMiddleware
 from stepwell import Filter, Memory
 
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "examples" / "langchain"
 APPS = ("agent", "graph", "rag", "history", "classic")
 #: Those that put into a prompt what another conversation has told.
 TELLING = ("agent", "graph", "classic")
@@ -37,17 +29,7 @@ TURNS = Filter(level=0)
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
 
 
-def _module(name):
-    spec = importlib.util.spec_from_file_location(
-        f"langchain_example_{name}", EXAMPLES / f"{name}.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-run = _module("run")
-real = _module("model")
+real = module_at(EXAMPLES / "langchain" / "model.py")
 
 
 @pytest.fixture
@@ -60,7 +42,7 @@ def app(monkeypatch):
         stand_in.chat_model = lambda: model
         stand_in.embeddings = real.embeddings
         monkeypatch.setitem(sys.modules, "model", stand_in)
-        return run.load(name, scope), model
+        return run.load("langchain", name, scope), model
 
     return load
 
@@ -73,10 +55,9 @@ def memory():
 
 @pytest.mark.parametrize("name", APPS)
 def test_one_line_is_swapped(name):
-    texts = [run.source(name, with_stepwell=each).splitlines() for each in (False, True)]
-    changes = [line for line in difflib.ndiff(*texts) if line[0] in "+-"]
-    assert [line[0] for line in changes] == ["-", "+"]
-    assert "Stepwell" in changes[1]
+    lines = changed("langchain", name)
+    assert [line[0] for line in lines] == ["-", "+"]
+    assert "Stepwell" in lines[1]
 
 
 # (a) the same app ---------------------------------------------------------------------------------
@@ -118,32 +99,12 @@ def test_when_the_memory_is_late_the_model_gets_what_it_got(app, memory, name, m
 # (b) it remembers ---------------------------------------------------------------------------------
 
 
-def elsewhere(tmp_path, name, *said):
-    """Says something to an app in a process of its own, whose model reads; what it answers."""
-    script = f"""
-        import importlib.util, warnings
-        from stepwell import Memory
-        spec = importlib.util.spec_from_file_location("run", {str(EXAMPLES / "run.py")!r})
-        run = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(run)
-        app = run.load({name!r}, Memory.open({str(tmp_path / "a.db")!r}).scope("ann"))
-        warnings.simplefilter("ignore")
-        for conversation, text in {said!r}:
-            print(app["say"](text, conversation))
-    """
-    environment = {k: v for k, v in os.environ.items() if k != "STEPWELL_EXAMPLE_MODEL"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
-        capture_output=True, text=True, check=True, timeout=120, env=environment,
-    )  # fmt: skip
-    return done.stdout.splitlines()
-
-
 @pytest.mark.parametrize("name", ["agent", "graph", "history", "classic"])
 def test_what_was_learned_is_known_after_a_restart(tmp_path, name):
-    elsewhere(tmp_path, name, ("monday", "I moved to Oslo in May, to a flat near the harbour."))
+    store = tmp_path / "a.db"
+    elsewhere(store, "langchain", name, ("monday", run.TOLD[0]))
     later = "tuesday" if name in TELLING else "monday"
-    (answer,) = elsewhere(tmp_path, name, (later, "Where did I move in May?"))
+    (answer,) = elsewhere(store, "langchain", name, (later, run.ASKED))
     assert "I moved to Oslo in May" in answer
 
 
@@ -223,32 +184,7 @@ def test_a_hundred_users_never_mix_and_their_threads_share_what_they_said():
 
 @pytest.mark.parametrize("name", ["agent", "graph", "history", "classic"])
 def test_nothing_that_was_answered_is_lost_by_a_kill(tmp_path, name):
-    script = f"""
-        import importlib.util, itertools, warnings
-        from stepwell import Memory
-        spec = importlib.util.spec_from_file_location("run", {str(EXAMPLES / "run.py")!r})
-        run = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(run)
-        memory = Memory.open({str(tmp_path / "a.db")!r}, embedder=None)
-        app = run.load({name!r}, memory.scope("ann"))
-        warnings.simplefilter("ignore")
-        for n in itertools.count():
-            app["say"](f"This is number {{n}} of them", f"c{{n % 3}}")
-            print(n, flush=True)
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    answered = -1
-    for line in process.stdout:
-        answered = int(line)
-        if answered >= 20:
-            process.send_signal(signal.SIGKILL)
-            break
-    answered = max([answered, *(int(line) for line in process.stdout.read().split())])
-    process.stdout.close()
-    process.wait()
+    answered = killed(tmp_path / "a.db", "langchain", name, least=20)
     with Memory.open(tmp_path / "a.db", embedder=None) as memory:
         scope = memory.scope("ann")
         said = {turn.text for turn in scope.records(TURNS, limit=10_000)}

@@ -20,9 +20,8 @@ from autogen_core.models import LLMMessage
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from autogen_stepwell.agents import Mind, Place, content_of, is_told
-from autogen_stepwell.messages import usable
 from stepwell import AsyncScope, Attachment, Filter, Recall, Scope, Turn
-from stepwell.adapting import Tally
+from stepwell.adapting import Tally, cut, fitting, plain, usable
 
 _MESSAGES: TypeAdapter[list[LLMMessage]] = TypeAdapter(list[LLMMessage])
 
@@ -196,7 +195,7 @@ def _turn(content: MemoryContent, session: str | None = None) -> Turn:
         kept = f"sha256:{hashlib.sha256(raw).hexdigest()}"
         attached = (Attachment(ref=usable(str(rest.pop("uri", kept)))),)
         text = usable(str(rest.pop("caption", f"[{_mime(content)}]")))
-    payload = json.loads(usable(json.dumps(rest, default=str)))
+    payload = fitting(plain(rest), [cut])
     told = {"session": session, **fields}
     return Turn.model_validate(
         {"text": text, "attachments": attached, "payload": payload, **told}

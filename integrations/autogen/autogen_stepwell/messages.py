@@ -27,12 +27,11 @@ from autogen_core.models import (
 )
 
 from stepwell import Attachment
+from stepwell.adapting import TEXT, usable, usable_name
 
 #: A message without a word of text is stored as this.
 EMPTY: Final = "[empty]"
-#: Characters of a text, of a name, and of what a tool was asked or gave, that a turn surely holds.
-_TEXT: Final = 2_000_000
-_NAME: Final = 512
+#: Characters of what a tool was asked or gave that are kept.
 _TOOL: Final = 100_000
 _SKIPPED: Final = re.compile(r"Skipped \d+ messages\.")
 #: Who says what a memory injects.
@@ -53,7 +52,7 @@ def attachments_of(message: BaseChatMessage) -> tuple[Attachment, ...]:
     if not isinstance(message, MultiModalMessage):
         return ()
     parts = enumerate(message.content)
-    name = name_of(message.id) or "unnamed"
+    name = usable_name(message.id) or "unnamed"
     return tuple(
         Attachment(ref=f"autogen:message/{name}/{number}")
         for number, part in parts
@@ -92,14 +91,14 @@ def said(message: LLMMessage) -> tuple[str | None, str, str]:
         if message.source == "System" and _SKIPPED.fullmatch(str(message.content)):
             return None, "", ""  # what HeadAndTailChatCompletionContext puts in place of others
         role = "user" if message.source == USER else "assistant"
-        return role, name_of(message.source) or USER, usable(_content(message.content))[:_TEXT]
+        return role, usable_name(message.source) or USER, usable(_content(message.content))[:TEXT]
     if isinstance(message, AssistantMessage):
         content = message.content
         text = content if isinstance(content, str) else "\n".join(_calls(content))
-        return "assistant", name_of(message.source) or "assistant", usable(text)[:_TEXT]
+        return "assistant", usable_name(message.source) or "assistant", usable(text)[:TEXT]
     names = dict.fromkeys(result.name for result in message.content)
     text = "\n".join(_results(message.content))
-    return "tool", name_of(", ".join(names)) or "tool", usable(text)[:_TEXT]
+    return "tool", usable_name(", ".join(names)) or "tool", usable(text)[:TEXT]
 
 
 def is_answer(message: LLMMessage) -> bool:
@@ -116,19 +115,9 @@ def last_asked(messages: Sequence[LLMMessage]) -> int | None:
     return None
 
 
-def usable(text: str) -> str:
-    """A text without what no UTF-8 text can hold."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
 def stored_text(text: str) -> str:
     """A text as a turn holds it."""
-    return usable(text)[:_TEXT] if text.strip() else EMPTY
-
-
-def name_of(given: str | None) -> str | None:
-    """A name as a turn holds it."""
-    return usable(given)[:_NAME] or None if given else None
+    return usable(text)[:TEXT] if text.strip() else EMPTY
 
 
 def _content(content: str | Sequence[str | Image]) -> str:

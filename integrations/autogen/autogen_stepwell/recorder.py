@@ -15,14 +15,13 @@ from autogen_stepwell.hearing import Line, Run, Said
 from autogen_stepwell.messages import (
     USER,
     attachments_of,
-    name_of,
     payload_of,
     stored_text,
     text_of,
     tools_of,
 )
 from stepwell import AsyncScope, Receipt, Scope, Turn
-from stepwell.adapting import Keeper, Task, heard_in, mark_of, scope_of, session_name
+from stepwell.adapting import Keeper, Task, heard_in, mark_of, scope_of, session_name, usable_name
 
 #: Where everything that goes wrong is logged.
 LOGGER: Final = "autogen_stepwell"
@@ -286,7 +285,7 @@ class TeamRecorder:
             if run.goal:
                 self._opened(run)
             turn = Turn(
-                text=text, actor=name_of(speaker), session=run.session, at=at,
+                text=text, actor=usable_name(speaker), session=run.session, at=at,
                 role="user" if person else "assistant", step=step, attachments=attached,
                 upstream=tuple(dict.fromkeys(up.id for up in upstream if up.id is not None)),
                 payload=payload, **fields,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,22 +20,14 @@ from langchain_core.messages import (
 )
 
 from stepwell import Record, Turn
+from stepwell.adapting import TEXT, cut, fitting, plain, usable, usable_name
 
 #: Where a turn's payload holds what its text does not tell of the message.
 _KEPT: Final = "langchain"
 #: A message without a word of text is stored as this.
 _EMPTY: Final = "[empty]"
-#: Characters of a text, and of a name, that a turn surely holds.
-_TEXT: Final = 2_000_000
-_NAME: Final = 512
-#: Bytes of a message's data that fit a payload, and characters of a content that always do.
-_FITS: Final = 1_000_000
+#: Characters of a content that always fit a payload.
 _SHORT: Final = 100_000
-#: Where the data does not fit: how much is kept of a text, in characters, and of a list, in parts.
-_CUT: Final = 1_000
-_PARTS: Final = 20
-#: How deep a payload may be.
-_DEEP: Final = 40
 _ROLES: Final = {
     "human": "user",
     "ai": "assistant",
@@ -66,12 +57,12 @@ def to_turn(
     role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type)
     if role == "tool" and message.name in without:
         return None
-    text = _usable(said(message, without))[:_TEXT] or (_EMPTY if whole else "")
+    text = usable(said(message, without))[:TEXT] or (_EMPTY if whole else "")
     if not text:
         return None
     return Turn(
-        text=text, id=name, role=_name(role), actor=_name(message.name), session=session, at=at,
-        payload={_KEPT: _kept(message, text)} if whole else {},
+        text=text, id=name, role=usable_name(role), actor=usable_name(message.name),
+        session=session, at=at, payload={_KEPT: _kept(message, text)} if whole else {},
     )  # fmt: skip
 
 
@@ -91,14 +82,14 @@ def to_message(record: Record) -> BaseMessage | None:
             [{"type": kept.get("type"), "data": {"content": record.text, **data}}]
         )[0]
     except (AttributeError, KeyError, TypeError, ValueError):
-        return _plain(record)
-    revised = record.version > 1 and _usable(said(made))[:_TEXT] != record.text
+        return _as_said(record)
+    revised = record.version > 1 and usable(said(made))[:TEXT] != record.text
     if revised or "content" not in data:
         return made.model_copy(update={"content": _spoken(made, record.text)})
     return made
 
 
-def _plain(record: Record) -> BaseMessage:
+def _as_said(record: Record) -> BaseMessage:
     """What a turn says, as a message of its role."""
     if record.role == "user":
         return HumanMessage(record.text, name=record.actor)
@@ -114,7 +105,7 @@ def _spoken(message: BaseMessage, text: str) -> str:
     if not isinstance(message, AIMessage):
         return text
     lines = [*_calls(message.tool_calls, ()), *_calls(message.invalid_tool_calls, ())]
-    calls = _usable("\n".join(lines))
+    calls = usable("\n".join(lines))
     if not calls or text == calls:
         return "" if calls else text
     return text.removesuffix("\n" + calls)
@@ -128,28 +119,13 @@ def _kept(message: BaseMessage, text: str) -> dict[str, Any]:
     """
     data = message.model_dump(exclude_defaults=True)
     data.pop("type", None)
-    plain: dict[str, Any] = _json(data)
-    if plain.get("content") == text:
-        del plain["content"]
-    ways: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (dict, _shorter, _bare)
-    for way in ways:
-        made = way(plain)
-        if len(json.dumps(made, ensure_ascii=False).encode()) <= _FITS:
-            return {"type": _usable(message.type)[:_NAME], "data": made}
-    return {"type": _usable(message.type)[:_NAME], "data": {}}
-
-
-def _json(value: Any, deep: int = 0) -> Any:
-    """A value as JSON that can be stored."""
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if deep < _DEEP and isinstance(value, Mapping):
-        return {_usable(str(key)): _json(each, deep + 1) for key, each in value.items()}
-    if deep < _DEEP and isinstance(value, (list, tuple)):
-        return [_json(each, deep + 1) for each in value]
-    return _usable(str(value))
+    held: dict[str, Any] = plain(data)
+    if held.get("content") == text:
+        del held["content"]
+    return {
+        "type": usable(message.type),
+        "data": fitting(held, (_shorter, _bare)),
+    }
 
 
 def _shorter(data: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +133,7 @@ def _shorter(data: dict[str, Any]) -> dict[str, Any]:
 
     A picture that was cut would be refused by a model: it goes wholly.
     """
-    made = {key: _cut(each) for key, each in data.items() if key != "content"}
+    made = {key: cut(each) for key, each in data.items() if key != "content"}
     content = data.get("content")
     if isinstance(content, str) and len(content) <= _SHORT:
         made["content"] = content
@@ -175,33 +151,14 @@ def _captioned(block: dict[str, Any]) -> dict[str, Any]:
 def _bare(data: dict[str, Any]) -> dict[str, Any]:
     """Nothing but names and calls; of a long content there is the turn's text."""
     kept = {"id", "name", "role", "status", "tool_call_id"}
-    made = {key: _cut(each) for key, each in data.items() if key in kept}
+    made = {key: cut(each) for key, each in data.items() if key in kept}
     content = data.get("content")
     if isinstance(content, str) and len(content) <= _SHORT:
         made["content"] = content
     calls = data.get("tool_calls")
     if isinstance(calls, list):
-        made["tool_calls"] = [{**_cut(call), "args": {}} for call in calls]
+        made["tool_calls"] = [{**cut(call), "args": {}} for call in calls]
     return made
-
-
-def _cut(value: Any) -> Any:
-    """The same without its longest texts, and of the longest lists only the beginning."""
-    if isinstance(value, str):
-        left = len(value) - _CUT
-        return value if left <= 0 else f"{value[:_CUT]}… [{left} characters left out]"
-    if isinstance(value, dict):
-        return {key: _cut(each) for key, each in list(value.items())[:_PARTS]}
-    return [_cut(each) for each in value[:_PARTS]] if isinstance(value, list) else value
-
-
-def _usable(text: str) -> str:
-    """A text without what no UTF-8 text can hold."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
-def _name(given: str | None) -> str | None:
-    return _usable(given)[:_NAME] or None if given else None
 
 
 def said(message: BaseMessage, without: Collection[str] = ()) -> str:
