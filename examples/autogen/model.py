@@ -1,6 +1,6 @@
 """The model of these examples: a real one by an environment variable, else one that only reads.
 
-    STEPWELL_EXAMPLE_CLIENT='{"provider": "OpenAIChatCompletionClient", "config": {"model": "gpt-5-mini"}}' \\
+    STEPWELL_EXAMPLE_MODEL='{"provider": "OpenAIChatCompletionClient", "config": {"model": "gpt-5-mini"}}' \\
         python examples/run.py autogen pair
 
 needs `pip install "autogen-ext[openai]"` and its key; any component that is a client will do.
@@ -46,5 +46,5 @@ def stems(line: str) -> set[str]:
 
 def chat_client() -> ChatCompletionClient:
     """The client that the environment names, else one that reads."""
-    named = os.environ.get("STEPWELL_EXAMPLE_CLIENT")
+    named = os.environ.get("STEPWELL_EXAMPLE_MODEL")
     return ChatCompletionClient.load_component(json.loads(named)) if named else Reader([])

@@ -6,41 +6,22 @@ The apps are those of examples/autogen; `run.py` there swaps the line.
 from __future__ import annotations
 
 import asyncio
-import difflib
-import importlib.util
-import os
 import re
-import signal
 import subprocess
 import sys
-import textwrap
 import time
 import types
-from pathlib import Path
 
 import pytest
+from example_apps import EXAMPLES, changed, elsewhere, killed, run
 from scripted_autogen import answers, sent, stalled, texts, turns
 
 from stepwell import Filter, Memory
 
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "examples"
 APPS = ("pair", "critic", "graph")
 #: Those that put into a prompt what another conversation has told; the graph is recorded.
 TELLING = ("pair", "critic")
 TURNS = Filter(level=0)
-
-
-def _module(name):
-    spec = importlib.util.spec_from_file_location(
-        f"autogen_example_{name}", EXAMPLES / f"{name}.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-run = _module("run")
 
 
 @pytest.fixture
@@ -75,8 +56,7 @@ def prompts(clients):
 
 @pytest.mark.parametrize("name", APPS)
 def test_one_line_is_swapped(name):
-    lines = [run.source("autogen", name, with_stepwell=each).splitlines() for each in (False, True)]
-    changes = [line for line in difflib.ndiff(*lines) if line[0] in "+-"]
+    changes = changed("autogen", name)
     assert [line[0] for line in changes] == ["-", "+"]
     assert "Stepwell" in changes[1]
 
@@ -111,31 +91,11 @@ def test_when_the_memory_is_late_the_models_get_what_they_got(app, memory, name,
 # (b) it remembers ---------------------------------------------------------------------------------
 
 
-def elsewhere(tmp_path, name, *said):
-    """Says something to an app in a process of its own, whose model reads; what it answers."""
-    script = f"""
-        import importlib.util, logging
-        from stepwell import Memory
-        logging.disable(logging.WARNING)
-        spec = importlib.util.spec_from_file_location("run", {str(EXAMPLES / "run.py")!r})
-        run = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(run)
-        app = run.load("autogen", {name!r}, Memory.open({str(tmp_path / "a.db")!r}).scope("ann"))
-        for text in {said!r}:
-            print(run.say(app, text, "monday"))
-    """
-    environment = {k: v for k, v in os.environ.items() if k != "STEPWELL_EXAMPLE_CLIENT"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
-        capture_output=True, text=True, check=True, timeout=120, env=environment,
-    )  # fmt: skip
-    return done.stdout.splitlines()
-
-
 @pytest.mark.parametrize("name", TELLING)
 def test_what_was_learned_is_known_after_a_restart(tmp_path, name):
-    elsewhere(tmp_path, name, "I moved to Oslo in May, to a flat near the harbour.")
-    (answer,) = elsewhere(tmp_path, name, "Where did I move in May?")
+    store = tmp_path / "a.db"
+    elsewhere(store, "autogen", name, ("monday", run.TOLD[0]))
+    (answer,) = elsewhere(store, "autogen", name, ("tuesday", run.ASKED))
     assert "I moved to Oslo in May" in answer
 
 
@@ -219,32 +179,7 @@ def test_users_who_talk_at_the_same_time_never_mix(app, name, monkeypatch, memor
 
 @pytest.mark.parametrize("name", APPS)
 def test_nothing_that_was_answered_is_lost_by_a_kill(tmp_path, name):
-    script = f"""
-        import importlib.util, itertools, logging
-        from stepwell import Memory
-        logging.disable(logging.WARNING)
-        spec = importlib.util.spec_from_file_location("run", {str(EXAMPLES / "run.py")!r})
-        run = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(run)
-        memory = Memory.open({str(tmp_path / "a.db")!r}, embedder=None)
-        app = run.load("autogen", {name!r}, memory.scope("ann"))
-        for n in itertools.count():
-            run.say(app, f"This is number {{n}} of them", f"c{{n % 3}}")
-            print(n, flush=True)
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    answered = -1
-    for line in process.stdout:
-        answered = int(line)
-        if answered >= 15:
-            process.send_signal(signal.SIGKILL)
-            break
-    answered = max([answered, *(int(line) for line in process.stdout.read().split())])
-    process.stdout.close()
-    process.wait()
+    answered = killed(tmp_path / "a.db", "autogen", name, 15)
     assert answered >= 15
     with Memory.open(tmp_path / "a.db", embedder=None) as memory:
         said = set(turns(memory.scope("ann")))
