@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from autogen_agentchat.base import Response
@@ -20,7 +19,8 @@ from autogen_stepwell.messages import (
     text_of,
     tools_of,
 )
-from stepwell import AsyncScope, Receipt, Scope, Turn
+from autogen_stepwell.storing import Entry, Storing
+from stepwell import AsyncScope, Scope
 from stepwell.adapting import Keeper, Task, heard_in, mark_of, scope_of, session_name, usable_name
 
 #: Where everything that goes wrong is logged.
@@ -75,6 +75,7 @@ class TeamRecorder:
         self._keeper = Keeper(LOGGER, patience=patience)
         self._heard = heard_in(self.scope)
         self._heard.listen(self)
+        self._storing = Storing(self.scope, self._keeper, self._heard)
         self._lines: dict[str, Line] = {}
         self._said: dict[str, Said] = {}
         self._runs: list[Run] = []
@@ -244,16 +245,8 @@ class TeamRecorder:
         if not goal:
             return self._record(line, message.source, message, run, (), {})
         said = self._new(run, message)
-        run.step()
         mark = mark_of(message.source, run.goal)
-        self._heard.add(mark)
-
-        def store() -> Receipt:
-            said.id = self._opened(run)
-            self._heard.add(mark, said.id)
-            return Receipt(stored=(said.id,))
-
-        self._keeper.queue(self._kept(store, mark), 1)
+        self._storing.put(Entry(said, mark, run.step(), True, {}, ()))
         return said
 
     def utter(
@@ -273,51 +266,22 @@ class TeamRecorder:
         self, line: Line, speaker: str, message: BaseChatMessage, run: Run,
         upstream: Sequence[Said], fields: Mapping[str, Any],
     ) -> Said:  # fmt: skip
-        said, text, step = self._new(run, message), stored_text(text_of(message)), run.step()
+        said, text = self._new(run, message), stored_text(text_of(message))
         person = speaker == USER or speaker in line.people
         nested = {"team": line.team} if run.root is not line and line.team else {}
-        payload, attached = payload_of(message) | nested, attachments_of(message)
-        at: datetime = message.created_at
+        told = {
+            "text": text,
+            "actor": usable_name(speaker),
+            "role": "user" if person else "assistant",
+            "session": run.session,
+            "at": message.created_at,
+            "attachments": attachments_of(message),
+            "payload": payload_of(message) | nested,
+            **fields,
+        }
         mark = mark_of(speaker, text)
-        self._heard.add(mark)
-
-        def store() -> Receipt:
-            if run.goal:
-                self._opened(run)
-            turn = Turn(
-                text=text, actor=usable_name(speaker), session=run.session, at=at,
-                role="user" if person else "assistant", step=step, attachments=attached,
-                upstream=tuple(dict.fromkeys(up.id for up in upstream if up.id is not None)),
-                payload=payload, **fields,
-            )  # fmt: skip
-            into = self.scope if run.task is None else run.task
-            receipt = into.remember_many([turn])
-            said.id = receipt.stored[0] if receipt.stored else None
-            self._heard.add(mark, said.id)
-            return receipt
-
-        self._keeper.queue(self._kept(store, mark), 1)
+        self._storing.put(Entry(said, mark, run.step(), False, told, upstream))
         return said
-
-    def _kept(self, store: Callable[[], Receipt], mark: bytes) -> Callable[[], Receipt]:
-        """The same; what is not stored has not been heard either."""
-
-        def kept() -> Receipt:
-            try:
-                return store()
-            except BaseException:
-                self._heard.drop(mark)
-                raise
-
-        return kept
-
-    def _opened(self, run: Run) -> str:
-        """The id of a run's task, which is opened by the first that is said in it."""
-        if run.task is None:
-            task = self.scope.task(run.goal, team=run.team, session=run.session)
-            run.task = task.__enter__()  # it stays open: more is said in it later
-        assert run.task.id is not None  # noqa: S101 - entered
-        return run.task.id
 
     def _new(self, run: Run, message: BaseChatMessage) -> Said:
         said = Said(run)

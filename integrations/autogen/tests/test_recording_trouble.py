@@ -13,7 +13,7 @@ from scripted_autogen import agent, stalled, turns
 
 from autogen_stepwell import StepwellRuntime, attach, observe
 from autogen_stepwell.recorder import TeamRecorder
-from stepwell import Memory
+from stepwell import Filter, Memory
 
 
 @pytest.fixture
@@ -170,3 +170,20 @@ async def test_what_is_acknowledged_is_on_the_disk(tmp_path):
     with Memory.open(path, embedder=None, read_only=True) as other:
         assert len(turns(other.scope("team"))) == 5
     memory.close()
+
+
+async def test_one_message_that_is_refused_takes_no_other_with_it(scope, monkeypatch):
+    plain = type(scope.task("probe")).remember_many
+
+    def picky(self, turns):
+        if any("secret_b 0" in turn.text for turn in turns):
+            raise ValueError
+        return plain(self, turns)
+
+    monkeypatch.setattr(type(scope.task("probe")), "remember_many", picky)
+    with attach(one := team(), scope) as attached:
+        await ran(one)
+    assert turns(scope) == ["Go with a secret.", "secret_a 0", "secret_a 1", "secret_b 1"]
+    assert (attached.recording.recorded, attached.recording.unrecorded) == (4, 1)
+    last = scope.records(Filter(level=0))[-1]
+    assert len(last.upstream) == 1  # what was not stored is not named
