@@ -1,4 +1,4 @@
-"""Storing what a team says: in order, off its loop, and as much at once as has come in meanwhile."""
+"""Storing what a team says: in order, off its loop, and at once what has come in meanwhile."""
 
 from __future__ import annotations
 
