@@ -371,6 +371,9 @@ def test_what_one_adapter_has_taken_in_another_one_knows(memory):
         def awaits(self, actor):
             return actor == "ben"
 
+        def tasks(self):
+            return ["t7"]
+
     scope, listener, mark = memory.scope("ann"), Listener(), mark_of("ann", "Hi.")
     heard = heard_in(scope)
     assert heard_in(memory.scope("ann")) is heard
@@ -381,11 +384,13 @@ def test_what_one_adapter_has_taken_in_another_one_knows(memory):
     heard.listen(listener)
     assert heard.takes(mark)
     assert heard.expects("ben")
+    assert heard.task() == "t7"
     assert not heard.expects("ann")
     assert heard.names([mark, mark_of("ben", "Hi.")]) == ["t1"]
     heard.drop(mark)
     assert not heard.takes(mark)
     heard.leave(listener)
+    assert heard.task() is None
     assert not heard.expects("ben")
 
 

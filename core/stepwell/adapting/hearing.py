@@ -21,6 +21,9 @@ class Listener(Protocol):
     def awaits(self, actor: str) -> bool:
         """Whether it is that actor's turn to speak."""
 
+    def tasks(self) -> list[str]:
+        """The ids of the tasks that are being worked on."""
+
 
 class Heard:
     """Who said what in a scope of late, and under which ids: those are known when it is stored.
@@ -49,6 +52,11 @@ class Heard:
     def expects(self, actor: str) -> bool:
         """Whether somebody who listens here will hear that actor's next words."""
         return any(listener.awaits(actor) for listener in list(self._listening))
+
+    def task(self) -> str | None:
+        """The task that is being worked on here, if that is one."""
+        tasks = [task for listener in list(self._listening) for task in listener.tasks()]
+        return tasks[0] if len(tasks) == 1 else None
 
     def add(self, mark: bytes, name: str | None = None) -> None:
         """It was said; stored under this id, if that is known by now."""

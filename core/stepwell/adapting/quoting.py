@@ -13,7 +13,8 @@ _ASKED = 4_000
 
 def quoted(
     scope: Scope, query: str, *, present: Collection[str] = (), budget: int = 800,
-    min_trust: float = 0.0, role: str | None = None, deadline: float | None = None,
+    min_trust: float = 0.0, role: str | None = None, task: str | None = None,
+    deadline: float | None = None,
 ) -> str:  # fmt: skip
     """The fenced text that answers a message, without the turns that its prompt holds already.
 
@@ -21,7 +22,7 @@ def quoted(
     then sends what it would send without a memory. Raises TimeoutError when `deadline` was missed.
     """
     found = told(
-        scope, query, present=present, budget=budget, min_trust=min_trust, role=role,
+        scope, query, present=present, budget=budget, min_trust=min_trust, role=role, task=task,
         deadline=deadline,
     )  # fmt: skip
     return "" if found is None else found.text
@@ -29,15 +30,17 @@ def quoted(
 
 def told(
     scope: Scope, query: str, *, present: Collection[str] = (), budget: int = 800,
-    min_trust: float = 0.0, role: str | None = None, deadline: float | None = None,
+    min_trust: float = 0.0, role: str | None = None, task: str | None = None,
+    deadline: float | None = None,
 ) -> Context | None:  # fmt: skip
     """The same with the hits that it quotes; None where there is nothing to tell."""
     asked = query if len(query) <= _ASKED else f"{query[: _ASKED // 2]}\n{query[-_ASKED // 2 :]}"
     if not asked.strip():
         return None
     found = scope.context(
-        asked, budget=budget, without=present, min_trust=min_trust, role=role, deadline=deadline
-    )
+        asked, budget=budget, without=present, min_trust=min_trust, role=role, task=task,
+        deadline=deadline,
+    )  # fmt: skip
     if "deadline" in found.degraded:
         raise TimeoutError("the deadline was missed")
     return found if found.hits else None

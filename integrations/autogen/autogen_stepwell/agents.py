@@ -162,7 +162,7 @@ class Mind:
             for _ in range(_AGAIN):
                 found = told(
                     self.scope, query, present=present, budget=self.budget, role=self.role,
-                    min_trust=self.min_trust, deadline=self.deadline,
+                    task=self._heard.task(), min_trust=self.min_trust, deadline=self.deadline,
                 )  # fmt: skip
                 hits = () if found is None else found.hits
                 known = {name for hit in hits if _mark(hit) in marks for name in hit.sources}

@@ -113,6 +113,11 @@ class TeamRecorder:
         lines = list(self._lines.values())
         return any(line.asked(actor) for line in lines if line.run and not line.run.over)
 
+    def tasks(self) -> list[str]:
+        """The tasks of the runs that are going on."""
+        going = [run.task for run in self._runs if not run.over and run.task is not None]
+        return [task.id for task in going if task.id is not None]
+
     async def aflush(self) -> bool:
         """The same for a host that has a loop."""
         return await self._keeper.asettle()

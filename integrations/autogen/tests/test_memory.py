@@ -20,7 +20,7 @@ from autogen_core.model_context import (
 )
 from autogen_core.models import AssistantMessage, SystemMessage, UserMessage
 from PIL import Image as Picture
-from scripted_autogen import agent, answers, sent, stalled, texts, turns
+from scripted_autogen import Answers, agent, answers, sent, stalled, texts, turns
 
 from autogen_stepwell import StepwellMemory, attach
 from stepwell import Filter, Memory, errors
@@ -296,3 +296,28 @@ def boom(*_, **__):
 def test_only_two_places_are_known(scope):
     with pytest.raises(ValueError, match="inject_as"):
         StepwellMemory(scope, inject_as="elsewhere")
+
+
+async def test_in_a_recorded_team_the_memory_is_asked_for_its_task_and_by_role(scope, monkeypatch):
+    asked, plain = [], type(scope).context
+
+    def context(self, query, **options):
+        asked.append((options["role"], options["task"]))
+        return plain(self, query, **options)
+
+    class Thinking(Answers):
+        async def create(self, messages, **rest):
+            while attached.task is None:  # models are slower than a file
+                await asyncio.sleep(0.01)
+            return await super().create(messages, **rest)
+
+    monkeypatch.setattr(type(scope), "context", context)
+    members = [
+        AssistantAgent(n, Thinking(["Yes."]), memory=[StepwellMemory(scope, role=n)])
+        for n in ("ann", "ben")
+    ]
+    team = RoundRobinGroupChat(members, max_turns=2)
+    with attach(team, scope) as attached:
+        await team.run(task="Plan the trip.")
+    assert ("ben", attached.task.id) in asked
+    assert {role for role, _ in asked} == {"ann", "ben"}
