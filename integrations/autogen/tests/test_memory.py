@@ -307,8 +307,7 @@ async def test_in_a_recorded_team_the_memory_is_asked_for_its_task_and_by_role(s
 
     class Thinking(Answers):
         async def create(self, messages, **rest):
-            while attached.task is None:  # models are slower than a file
-                await asyncio.sleep(0.01)
+            await attached.aflush()  # models are slower than a file
             return await super().create(messages, **rest)
 
     monkeypatch.setattr(type(scope), "context", context)
