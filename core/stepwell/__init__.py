@@ -33,7 +33,7 @@ from stepwell.contracts import (
 from stepwell.defaults import Bounds, Ranker
 from stepwell.filters import Filter
 from stepwell.hookspecs import hookimpl
-from stepwell.memory import Documents, Memory, Scope
+from stepwell.memory import Documents, Memory, Scope, Task
 from stepwell.models import (
     Annotation,
     Attachment,
@@ -46,6 +46,7 @@ from stepwell.models import (
     Explanation,
     Fact,
     Hit,
+    Interaction,
     Key,
     Kind,
     LeftOut,
@@ -64,6 +65,7 @@ from stepwell.models import (
     Summary,
     Turn,
     Usage,
+    Utterance,
 )  # fmt: skip
 from stepwell.ops import (
     Add,
@@ -85,9 +87,9 @@ __all__ = [
     "Add", "Annotation", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Bounds", "Candidates",
     "Clock", "Context", "Document", "DocumentChange", "Documents", "Edge", "EdgeKind", "Embedder",
     "ErasureReceipt", "Event", "Explanation", "Fact", "Filter", "Hide", "Hit", "Index", "IndexSpec",
-    "Key", "Kind", "LanguageModel", "LeftOut", "Level", "Link", "Memory", "Merge", "Node", "Op",
-    "Origin", "Packing", "Parsed", "Plan", "Preset", "Query", "Ranker", "Recall", "Receipt",
-    "Record", "Rejected", "Rekey", "Relation", "Report", "Revise", "Scope", "SetSlot", "SetState",
-    "Skip", "Slot", "Sort", "Status", "Store", "Summary", "Supersede", "Turn", "Unlink", "Usage",
-    "View", "__version__", "errors", "hookimpl",
+    "Interaction", "Key", "Kind", "LanguageModel", "LeftOut", "Level", "Link", "Memory", "Merge",
+    "Node", "Op", "Origin", "Packing", "Parsed", "Plan", "Preset", "Query", "Ranker", "Recall",
+    "Receipt", "Record", "Rejected", "Rekey", "Relation", "Report", "Revise", "Scope", "SetSlot",
+    "SetState", "Skip", "Slot", "Sort", "Status", "Store", "Summary", "Supersede", "Task", "Turn",
+    "Unlink", "Usage", "Utterance", "View", "__version__", "errors", "hookimpl",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from stepwell.contracts import Embedder
+from stepwell.filters import Filter
 from stepwell.memory import Documents, Memory, Past, Scope, Task
 
 P = ParamSpec("P")
@@ -117,6 +118,11 @@ class AsyncTask:
         """What is to be reached."""
         return self._sync.goal
 
+    @property
+    def value(self) -> float | None:
+        """How it ended, as far as it was said."""
+        return self._sync.value
+
     async def __aenter__(self) -> Self:
         await _run(self._pool, self._sync.__enter__)
         return self
@@ -132,6 +138,8 @@ class AsyncTask:
     remember = _verb(Task.remember)
     remember_many = _verb(Task.remember_many)
     recall = _verb(Task.recall)
+    context = _verb(Task.context)
+    graph = _verb(Task.graph)
     outcome = _verb(Task.outcome)
 
 
@@ -174,9 +182,19 @@ class AsyncScope:
         """See Scope.at."""
         return AsyncPast(self._sync.at(when, known=known), self._pool)
 
-    def task(self, goal: str, *, team: str | None = None, session: str | None = None) -> AsyncTask:
+    def task(
+        self, goal: str = "", *, id: str | None = None, team: str | None = None,  # noqa: A002 - as turns call it
+        session: str | None = None,
+    ) -> AsyncTask:  # fmt: skip
         """See Scope.task."""
-        return AsyncTask(self._sync.task(goal, team=team, session=session), self._pool)
+        return AsyncTask(self._sync.task(goal, id=id, team=team, session=session), self._pool)
+
+    async def tasks(
+        self, where: Filter | None = None, after: str | None = None, limit: int = 100
+    ) -> list[AsyncTask]:
+        """See Scope.tasks."""
+        listed = functools.partial(self._sync.tasks, where, after, limit)
+        return [AsyncTask(task, self._pool) for task in await _run(self._pool, listed)]
 
     remember = _verb(Scope.remember)
     remember_many = _verb(Scope.remember_many)

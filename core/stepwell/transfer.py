@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 
 from stepwell.committing import Committer, outdated
-from stepwell.contracts import LATER, ScopeRow
+from stepwell.contracts import LATER, ScopeRow, StoreReader
 from stepwell.filters import Filter
-from stepwell.models import Report
+from stepwell.models import SHOWN, TOLD, EdgeKind, Kind, Report
 from stepwell.plugins import Plugins
 from stepwell.searching import Searcher
 
@@ -42,6 +43,8 @@ class Rebuilder:
         with store.reading() as reader:
             turns = reader.select(row, Filter(level=0), 0, 2**62, active=False)
             derived = reader.select(row, ~Filter(level=0), 0, 2**62, active=False)
+            tasks = _tasks(reader, row)
+        derived = [ref for ref in derived if ref not in tasks]
         with store.writing(clock()) as writer:
             if writer.again(row) is None:
                 return Report({"scopes": 0})
@@ -57,6 +60,8 @@ class Rebuilder:
             self._rekey(row, turns[start : start + _PAGE])
             if progress is not None:
                 progress(min(start + _PAGE, len(turns)), len(turns))
+        for start in range(0, len(tasks), _PAGE):
+            self._anew(row, list(tasks)[start : start + _PAGE], tasks)
         if turns:
             with store.writing(clock()) as writer:
                 if writer.again(row) is not None:
@@ -64,6 +69,23 @@ class Rebuilder:
         self._searcher.caches.drop(row.number)
         store.settle()
         return Report({"scopes": 1, "turns": len(turns), "dropped": len(derived)})
+
+    def _anew(self, row: ScopeRow, refs: list[int], tasks: Mapping[int, int]) -> None:
+        """Tasks as the caller has made them: without what policies noted of them or linked."""
+        with self._committer.store.writing(self._committer.clock()) as writer:
+            if writer.again(row) is None:
+                return
+            for ref, record in writer.load(row, refs):
+                for edge in writer.edges(row, ref):
+                    said = edge.kind is SHOWN or edge.target == tasks[ref]
+                    if edge.source == ref and not said:
+                        writer.unlink(row, ref, edge.kind, edge.target)
+                kept = {name: record.payload[name] for name in TOLD if name in record.payload}
+                if kept != record.payload:
+                    content = writer.new_text(row, ref, None, json.dumps(kept, ensure_ascii=False))
+                    before = writer.set_state(row, ref, content=content)
+                    writer.journal_op(row, "set_state", ref, who="rebuild", before=before)
+        self._rekey(row, refs)
 
     def _rekey(self, row: ScopeRow, refs: list[int]) -> None:
         with self._searcher.view(row.path) as view:
@@ -89,3 +111,16 @@ class Rebuilder:
             for start in range(0, len(refs) if self._plugins.has("later_keys") else 0, LATER):
                 some = refs[start : start + LATER]
                 writer.enqueue(row, "later", some[0], some[-1])
+
+
+def _tasks(reader: StoreReader, row: ScopeRow) -> dict[int, int]:
+    """The tasks that the caller has begun, each with the ref of its goal: they are not derived."""
+    refs = reader.select(row, Filter(kind=Kind.TASK, level=1), 0, 2**62, active=False)
+    found = {ref: record.task for ref, record in reader.load(row, refs) if record.task is not None}
+    goals = reader.find(row, sorted(set(found.values())))
+    made: dict[int, int] = {}
+    for ref, name in found.items():
+        goal = goals.get(name)
+        if goal is not None and goal in reader.targets(row, ref, EdgeKind.DERIVED_FROM):
+            made[ref] = goal
+    return made

@@ -127,12 +127,18 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What `observe` is told: shown, cited, feedback, outcome or tick, and of which records."""
+    """What `observe` is told: shown, cited, feedback, outcome or tick, and of which records.
+
+    An outcome is that of the `task` of this record id, in which the records were shown. If it takes
+    the place of one that was said of them before, that is `was`; they are not told of twice.
+    """
 
     name: str
     record_ids: tuple[str, ...] = ()
     outcome: float | None = None
     at: datetime | None = None
+    task: str | None = None
+    was: float | None = None
 
 
 class Models(Protocol):

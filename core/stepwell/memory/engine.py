@@ -25,6 +25,7 @@ from stepwell.errors import (
 from stepwell.memory.background import Background, Traffic
 from stepwell.memory.embedding import Embedding, opened
 from stepwell.memory.lookup import Lookup
+from stepwell.memory.shown import Shown
 from stepwell.models import Context, Recall, Receipt, Report, Turn
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
@@ -56,6 +57,7 @@ class Engine:
         self._seed = seed
         self._usage: dict[tuple[str, ...], dict[str, int]] = {}
         self._usage_lock = threading.Lock()
+        self.shown = Shown(store, clock)
         self.traffic = Traffic()
         self.background: Background | None = None
         self.retention: timedelta | None = None
@@ -79,6 +81,7 @@ class Engine:
             # A fork may have copied locks that nobody will ever release, and usage of the parent's.
             self._pid = os.getpid()
             self._usage, self._usage_lock = {}, threading.Lock()
+            self.shown.renew()
             self.searcher.caches.renew()
             self.embedding.renew()
             self.traffic = Traffic()
@@ -93,6 +96,7 @@ class Engine:
     def remember(self, path: tuple[str, ...], turns: Sequence[Turn]) -> Receipt:
         """Store turns; what is to be made of them is left to whoever works aside."""
         with self.traffic():
+            self.shown.store(path)
             receipt = self.writer.remember(path, turns)
         if self.background is not None and receipt.stored:
             self.background.wake(path)
@@ -159,6 +163,7 @@ class Engine:
 
     def flush(self) -> None:
         """Store all usage that waits."""
+        self.shown.store()
         for path in list(self._usage):
             ops = self.take_usage(path)
             with self.store.reading() as reader:
@@ -208,6 +213,7 @@ class Engine:
 
         What policies have hidden is forgotten once it is older than `retention`, if that was given.
         """
+        self.shown.store(path)
         usage = self.take_usage(path)
         report = self.consolidator.consolidate(path, budget, usage, proceed, tidy=tidy)
         if report.finished and not self.store.read_only:

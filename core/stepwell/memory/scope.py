@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from stepwell.contracts import Event
-from stepwell.errors import InvalidQuery, PluginFailed, UnknownRecord
+from stepwell.errors import InvalidQuery, UnknownRecord
 from stepwell.fencing import count_tokens
 from stepwell.filters import Filter, names_field
 from stepwell.memory import histories
@@ -30,11 +28,12 @@ from stepwell.memory.arguments import (
     turns_of,
     whole,
 )
+from stepwell.memory.crediting import judge
 from stepwell.memory.documents import Documents
 from stepwell.memory.engine import Engine
 from stepwell.memory.opening import OPTIONS, open_engine
 from stepwell.memory.past import Past
-from stepwell.memory.tasks import Task
+from stepwell.memory.tasks import Task, tasks
 from stepwell.memory.trees import grow, told
 from stepwell.models import (
     Change,
@@ -50,10 +49,8 @@ from stepwell.models import (
     Turn,
     Usage,
 )  # fmt: skip
-from stepwell.ops import Op, SetSlot, SetState, allowed
+from stepwell.ops import SetSlot
 from stepwell.searching import Moment
-
-log = logging.getLogger("stepwell.memory")
 
 
 class Scope:
@@ -292,24 +289,7 @@ class Scope:
             names = [hit.record.id for hit in shown.hits]
         else:
             names = [id_of(name) for name in shown]
-        engine = self._engine.ready()
-        with engine.searcher.view(self.path) as view:
-            row = view.row
-            known = {} if row is None else view.reader.find(row, names)
-            if isinstance(shown, str) and known.get(shown) is None:
-                raise UnknownRecord("this scope holds no record of that id")
-            ids = [name for name in names if known.get(name) is not None]
-            event = Event("feedback", tuple(ids), good, engine.clock())
-            told = engine.plugins.collect("observe", event=event, view=view)
-        if row is None or not ids:
-            return
-        ops: list[Op] = [SetState(id=i, used=1, success=good, failure=1.0 - good) for i in ids]
-        for who, answer in told:
-            if isinstance(answer, (list, tuple)):
-                ops += [allowed(op, who) for op in answer]
-            else:
-                log.warning("plugin %r gave no ops in hook 'observe': %s", who, _failure(answer))
-        engine.committer.apply(row, [*engine.take_usage(self.path), *ops])
+        judge(self._engine.ready(), self.path, names, good, strict=isinstance(shown, str))
 
     def consolidate(self, budget: float | None = None) -> Report:
         """Work on what is queued now, for at most `budget` seconds; what was made, what failed."""
@@ -327,9 +307,24 @@ class Scope:
         again = engine.consolidator.consolidate(self.path)
         return Report({**report.counts, **again.counts}, again.parked)
 
-    def task(self, goal: str, *, team: str | None = None, session: str | None = None) -> Task:
-        """A task to work on: `with scope.task("book a flight") as task: ...; task.outcome(1.0)`."""
-        return Task(self._engine, self.path, goal, team, session)
+    def task(
+        self, goal: str = "", *, id: str | None = None, team: str | None = None,  # noqa: A002 - as turns call it
+        session: str | None = None,
+    ) -> Task:  # fmt: skip
+        """A task to work on: `with scope.task("book a flight") as task: ...; task.outcome(1.0)`.
+
+        `id` joins a task again, in this process or another, or, with a goal, begins one of that id.
+        Entering raises UnknownRecord for an unknown id without a goal, InvalidTurn for others.
+        """
+        return Task(self._engine, self.path, goal, id, team, session)
+
+    def tasks(
+        self, where: Filter | None = None, after: str | None = None, limit: int = 100
+    ) -> list[Task]:
+        """Tasks in order of their beginning, each joined; after a task's id."""
+        query_of("", where=where)
+        most = min(whole(limit, "limit"), 2**62)
+        return tasks(self._engine, self.path, where, None if after is None else id_of(after), most)
 
     # forgetting -------------------------------------------------------------------------------
 
@@ -377,11 +372,6 @@ class Scope:
                 _uri_of, return_schema=uri
             ),
         )
-
-
-def _failure(answer: object) -> str:
-    """What went wrong, in words that quote nothing remembered."""
-    return str(answer) if isinstance(answer, PluginFailed) else type(answer).__name__
 
 
 def _uri_of(scope: Scope) -> str:

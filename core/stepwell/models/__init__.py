@@ -55,11 +55,15 @@ from stepwell.models.records import (
     storable,
     storable_json,
 )
+from stepwell.models.teams import CREDITED, SHOWN, TOLD, Interaction, Utterance
 
 __all__ = [
+    "CREDITED",
     "MAX_NAME_CHARS",
     "MAX_PAYLOAD_BYTES",
     "MAX_TEXT_BYTES",
+    "SHOWN",
+    "TOLD",
     "TRUST",
     "Annotation",
     "Attachment",
@@ -75,6 +79,7 @@ __all__ = [
     "Finite",
     "Frozen",
     "Hit",
+    "Interaction",
     "Key",
     "Kind",
     "LeftOut",
@@ -99,6 +104,7 @@ __all__ = [
     "Turn",
     "Unit",
     "Usage",
+    "Utterance",
     "When",
     "aware",
     "origin_of",

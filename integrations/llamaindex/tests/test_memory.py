@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
+from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent, ReActAgent
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.chat_engine import (
@@ -150,9 +150,10 @@ class Notes(BaseRetriever):
 
 def app_of(kind, model, memory):
     """Something that talks: a coroutine function of a text."""
-    if kind in {"function", "react", "workflow"}:
-        make = ReActAgent if kind == "react" else FunctionAgent
-        agent = make(name="a", description="a", tools=[add], llm=model.llm, streaming=False)
+    if kind in {"function", "react", "code", "workflow"}:
+        make = {"react": ReActAgent, "code": CodeActAgent}.get(kind, FunctionAgent)
+        more = {"code_execute_fn": lambda code: code} if kind == "code" else {}
+        agent = make(name="a", description="a", tools=[add], llm=model.llm, streaming=False, **more)
         runner = AgentWorkflow(agents=[agent], root_agent="a") if kind == "workflow" else agent
 
         async def say(text):
@@ -182,7 +183,7 @@ def app_of(kind, model, memory):
     return say
 
 
-APPS = ("function", "react", "workflow", "simple", "context", "condense", "condense-plus")
+APPS = ("function", "react", "code", "workflow", "simple", "context", "condense", "condense-plus")
 
 
 @pytest.mark.parametrize("kind", APPS)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import threading
+from pathlib import Path
 
+import llama_index.core
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +70,13 @@ def store():
 @pytest.fixture
 def scope(store):
     return store.scope("ann")
+
+
+def test_the_package_lies_in_a_namespace_that_is_not_its_own():
+    root = Path(ours.__file__).parents[2]
+    assert root.name == "llama_index"
+    assert not [path for path in (root, root / "memory") if (path / "__init__.py").exists()]
+    assert Path(llama_index.core.__file__).parents[1] != root
 
 
 # messages -----------------------------------------------------------------------------------------

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
@@ -166,12 +167,9 @@ class _File(BaseModel):
 
 def load(path: Path) -> DataSet:
     """Read a data file. Raises BadData, which names the file, the conversation and the field."""
+    raw, text = _read(path)
     try:
-        raw = path.read_bytes()
-        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
         file = _File.model_validate_json(text)
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadData(f"{path.name}: cannot be read ({type(error).__name__})") from None
     except ValidationError as error:
         raise BadData(f"{path.name}: {_flaw(error)}") from None
     made = []
@@ -182,6 +180,26 @@ def load(path: Path) -> DataSet:
         made.append(_conversation(conversation))
     digest = hashlib.sha256(raw).hexdigest()
     return DataSet(file.name, tuple(made), file.split or "", digest, own_k(file.name, file.k))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file holds, whatever it is. Raises BadData."""
+    try:
+        held = json.loads(_read(path)[1])
+    except ValueError:
+        raise BadData(f"{path.name}: is not JSON") from None
+    if not isinstance(held, dict):
+        raise BadData(f"{path.name}: is no object")
+    return held
+
+
+def _read(path: Path) -> tuple[bytes, bytes]:
+    """The bytes of a file, and those of its text. Raises BadData."""
+    try:
+        raw = path.read_bytes()
+        return raw, gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadData(f"{path.name}: cannot be read ({type(error).__name__})") from None
 
 
 def find(places: Iterable[Path], sets: Sequence[str] = ()) -> list[Path]:

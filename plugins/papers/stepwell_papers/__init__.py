@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stepwell import Preset, hookimpl
-from stepwell_papers import a_mem, engram, h_mem, hema, lightmem, mem0, mem0_v3, memoryos, memtree
+from stepwell_papers import (
+    a_mem,
+    engram,
+    g_memory,
+    h_mem,
+    hema,
+    lightmem,
+    mem0,
+    mem0_v3,
+    memoryos,
+    memtree,
+)
 
 #: What this distribution offers, by the name of each system.
 PRESETS: tuple[Preset, ...] = (
     a_mem.PRESET,
     engram.PRESET,
+    g_memory.PRESET,
     h_mem.PRESET,
     hema.PRESET,
     lightmem.PRESET,

@@ -23,7 +23,7 @@ _SOME = {
     "session": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS c.session)",
     "actor": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS c.actor)",
     "role": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS c.role)",
-    "task": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS c.task)",
+    "task": "COALESCE(c.task IN (SELECT value FROM json_each(?)), 0)",
     "origin": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS r.origin)",
     "kind": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS r.kind)",
     "level": "EXISTS (SELECT 1 FROM json_each(?) j WHERE j.value IS r.level)",

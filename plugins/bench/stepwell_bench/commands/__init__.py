@@ -14,6 +14,7 @@ from stepwell_bench.commands.report import report
 from stepwell_bench.commands.run import run
 from stepwell_bench.commands.scale import scale
 from stepwell_bench.commands.speed import speed
+from stepwell_bench.commands.teams import teams
 
 #: In the order of the help.
 COMMANDS: Final[tuple[click.Command, ...]] = (
@@ -25,4 +26,5 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     speed,
     scale,
     beside,
+    teams,
 )
