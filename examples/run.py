@@ -2,6 +2,7 @@
 
     python examples/run.py langchain agent          # or graph, rag, history, classic
     python examples/run.py llamaindex agent         # or chat, workflow, rag
+    python examples/run.py autogen pair             # or critic, graph
     python examples/run.py langchain agent --store memory.db
 
 Each example says beneath one of its lines what stands there instead. Its names are given to it, as
@@ -24,7 +25,11 @@ from pathlib import Path
 from stepwell import Memory
 
 HERE = Path(__file__).parent
-PACKAGES = {"langchain": "langchain_stepwell", "llamaindex": "llama_index.memory.stepwell"}
+PACKAGES = {
+    "autogen": "autogen_stepwell",
+    "langchain": "langchain_stepwell",
+    "llamaindex": "llama_index.memory.stepwell",
+}
 CHANGE = re.compile(r"^(?P<indent> *)(?P<old>\S.*)\n *# stepwell: (?P<new>.*)$", re.MULTILINE)
 TOLD = ("I moved to Oslo in May, to a flat near the harbour.", "My flat has a red door.")
 ASKED = "Where did I move in May?"

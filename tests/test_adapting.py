@@ -19,6 +19,8 @@ from stepwell.adapting import (
     Keeper,
     Tally,
     conversation,
+    heard_in,
+    mark_of,
     quoted,
     scope_of,
     session_name,
@@ -366,3 +368,72 @@ def test_a_question_that_no_text_can_hold_is_asked_all_the_same(memory):
 def test_no_two_messages_of_two_conversations_have_one_name():
     assert turn_name("a:b", "c") != turn_name("a", "b:c")
     assert turn_name("a", "b") == "a:b"
+
+
+# calls of the host's own, and what was heard -----------------------------------------------------
+
+
+def test_what_a_host_queues_is_stored_in_order_and_waited_for(memory):
+    keeper, scope, done = Keeper(NAME), memory.scope("ann"), []
+    keeper.queue(lambda: done.append(1) or scope.remember("one"), 1)
+    keeper.record(scope, turns("two"))
+    keeper.queue(lambda: done.append(3) or scope.remember("three"), 1)
+    assert keeper.settle()
+    assert asyncio.run(keeper.asettle())
+    assert [record.text for record in scope.records()] == ["one", "two", "three"]
+    assert keeper.tally.recorded == 3
+
+
+def test_settling_waits_within_patience_and_not_again_behind_what_is_late(caplog):
+    gate = threading.Event()
+    keeper = Keeper(NAME, patience=0.3)
+    keeper.queue(lambda: gate.wait(30) and None, 2)
+    begun = time.monotonic()
+    assert not keeper.settle()
+    first = time.monotonic() - begun
+    assert not keeper.settle()
+    assert not asyncio.run(keeper.asettle())
+    assert 0.25 < first < 3
+    assert time.monotonic() - begun - first < 0.25
+    assert "2 turns are not recorded yet" in caplog.text
+    gate.set()
+    assert keeper.flush(10)
+
+
+def test_what_one_adapter_has_taken_in_another_one_knows(memory):
+    class Listener:
+        def awaits(self, actor):
+            return actor == "ben"
+
+        def tasks(self):
+            return ["t7"]
+
+    scope, listener, mark = memory.scope("ann"), Listener(), mark_of("ann", "Hi.")
+    heard = heard_in(scope)
+    assert heard_in(memory.scope("ann")) is heard
+    assert heard_in(memory.scope("ben")) is not heard
+    heard.add(mark)
+    heard.add(mark, "t1")
+    assert not heard.takes(mark)  # nobody listens
+    heard.listen(listener)
+    assert heard.takes(mark)
+    assert heard.expects("ben")
+    assert heard.task() == "t7"
+    assert not heard.expects("ann")
+    assert heard.names([mark, mark_of("ben", "Hi.")]) == ["t1"]
+    heard.drop(mark)
+    assert not heard.takes(mark)
+    heard.leave(listener)
+    assert heard.task() is None
+    assert not heard.expects("ben")
+
+
+def test_memories_that_lie_in_memory_hear_nothing_of_each_other():
+    with Memory.open(":memory:", embedder=None) as one, Memory.open(":memory:") as two:
+        assert heard_in(one.scope("ann")) is not heard_in(two.scope("ann"))
+
+
+@given(st.text(max_size=9), st.text(max_size=9), st.text(max_size=9), st.text(max_size=9))
+def test_marks_differ_where_actor_or_text_do(actor, text, other, words):
+    if "\0" not in actor + other:
+        assert (mark_of(actor, text) == mark_of(other, words)) is ((actor, text) == (other, words))

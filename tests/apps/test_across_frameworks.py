@@ -5,18 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from itertools import permutations
 
 import pytest
 from example_apps import elsewhere, run
 
 from stepwell import Filter, Memory
 
-APPS = [("langchain", "agent"), ("llamaindex", "agent")]
+APPS = [("autogen", "pair"), ("langchain", "agent"), ("llamaindex", "agent")]
 TURNS = Filter(level=0)
 
 
-@pytest.mark.parametrize("teller", APPS)
-@pytest.mark.parametrize("asker", APPS)
+@pytest.mark.parametrize(("teller", "asker"), permutations(APPS, 2))
 def test_what_one_framework_was_told_another_knows(tmp_path, teller, asker):
     store = tmp_path / "a.db"
     elsewhere(store, *teller, ("monday", run.TOLD[0]))
@@ -51,7 +51,7 @@ def test_apps_of_several_frameworks_run_on_one_file_at_the_same_time(tmp_path):
         run = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(run)
     """)
-    things = ["heron", "ferry"]
+    things = ["otter", "heron", "ferry"]
     processes = [
         subprocess.Popen(
             [

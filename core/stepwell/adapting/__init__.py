@@ -5,23 +5,30 @@ and counts what came to nothing; `quoted` is the text to put before a model; the
 memory is meant, and what conversations and messages are called in it.
 """
 
+from stepwell.adapting.hearing import Heard, heard_in, mark_of
 from stepwell.adapting.keeping import Keeper, Tally
 from stepwell.adapting.naming import conversation, scope_of, session_name, turn_name, user_scope
 from stepwell.adapting.payloads import TEXT, cut, fitting, plain, usable, usable_name
-from stepwell.adapting.quoting import is_quotation, quoted
+from stepwell.adapting.quoting import is_quotation, quoted, told
+from stepwell.memory.tasks import Task
 
 __all__ = [
     "TEXT",
+    "Heard",
     "Keeper",
     "Tally",
+    "Task",
     "conversation",
     "cut",
     "fitting",
+    "heard_in",
     "is_quotation",
+    "mark_of",
     "plain",
     "quoted",
     "scope_of",
     "session_name",
+    "told",
     "turn_name",
     "usable",
     "usable_name",

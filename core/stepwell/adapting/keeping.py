@@ -52,11 +52,10 @@ class _Raised:
 
 @dataclass(slots=True)
 class _Job:
-    """Turns on their way into a scope."""
+    """Turns on their way into a scope, and the call that stores them."""
 
-    scope: Scope
-    turns: Sequence[Turn]
-    history: bool
+    store: Callable[[], Receipt]
+    turns: int
     done: Future[Receipt | None] = field(init=False)
     begun: float | None = None
 
@@ -173,7 +172,7 @@ class Keeper:
         With `history` they are the whole of a session, or the last of it, and what is known is left
         out: see `Scope.remember_history`.
         """
-        job = self._queued(scope, turns, history)
+        job = self._queued(_storing(scope, turns, history), len(turns))
         if job is None:
             return Receipt() if not turns else None
         try:
@@ -186,13 +185,17 @@ class Keeper:
         self, scope: Scope, turns: Sequence[Turn], *, history: bool = False
     ) -> Receipt | None:
         """The same for a host that has a loop. Cancelled, it still records."""
-        job = self._queued(scope, turns, history)
+        job = self._queued(_storing(scope, turns, history), len(turns))
         if job is None:
             return Receipt() if not turns else None
         if await _within(job.done, self._wait()):
             return job.done.result()
         self._unfinished(job)
         return None
+
+    def queue(self, store: Callable[[], Receipt], turns: int) -> None:
+        """Have turns stored by a call of the host's own, behind what waits already. Never waits."""
+        self._queued(store, turns)
 
     def lost(self, turns: int, why: str) -> None:
         """Count and log turns that cannot be recorded at all."""
@@ -212,22 +215,44 @@ class Keeper:
             return False
         return True
 
-    def _queued(self, scope: Scope, turns: Sequence[Turn], history: bool) -> _Job | None:
+    def settle(self) -> bool:
+        """Wait like a recording does: within `patience`, and not at all behind what is late itself.
+
+        Whether nothing waits any more; what does goes on by itself, and is logged.
+        """
+        if self.flush(self._wait()):
+            return True
+        self._behind()
+        return False
+
+    async def asettle(self) -> bool:
+        """The same for a host that has a loop."""
+        with self._lock:
+            last = self._jobs[-1] if self._jobs else None
+        if last is None or await _within(last.done, self._wait()):
+            return True
+        self._behind()
+        return False
+
+    def _behind(self) -> None:
+        self._log.warning("%d turns are not recorded yet; they wait", self.tally.waiting)
+
+    def _queued(self, store: Callable[[], Receipt], turns: int) -> _Job | None:
         if not turns:
             return None
-        job, why = _Job(scope, tuple(turns), history), ""
+        job, why = _Job(store, turns), ""
         with self._lock:
-            if self._tally.waiting and self._tally.waiting + len(turns) > _WAITING:
+            if self._tally.waiting and self._tally.waiting + turns > _WAITING:
                 why = f"{_WAITING:,} turns wait already"
             else:
                 self._jobs.append(job)
-                self._count(waiting=len(turns))
+                self._count(waiting=turns)
                 why = self._begin()
                 if why:
                     self._jobs.remove(job)
-                    self._count(waiting=-len(turns))
+                    self._count(waiting=-turns)
         if why:
-            self.lost(len(turns), why)
+            self.lost(turns, why)
             return None
         return job
 
@@ -263,18 +288,16 @@ class Keeper:
             receipt = self._stored(job)
             with self._lock:
                 self._jobs.popleft()
-                self._count(waiting=-len(job.turns))
+                self._count(waiting=-job.turns)
             job.done.set_result(receipt)
 
     def _stored(self, job: _Job) -> Receipt | None:
-        scope = job.scope
         try:
-            store = scope.remember_history if job.history else scope.remember_many
-            receipt = store(job.turns)
+            receipt = job.store()
             refused = [skip.reason for skip in receipt.skipped if skip.reason not in _KNOWN]
             stored = len(receipt.stored)
         except BaseException as error:  # noqa: BLE001 - the next turns are to be recorded, too
-            self.lost(len(job.turns), type(error).__name__)
+            self.lost(job.turns, type(error).__name__)
             return None
         if refused:
             conflicts = refused.count("conflict")
@@ -284,7 +307,7 @@ class Keeper:
         return receipt
 
     def _unfinished(self, job: _Job) -> None:
-        self._log.warning("%d turns are not recorded yet; they wait", len(job.turns))
+        self._log.warning("%d turns are not recorded yet; they wait", job.turns)
 
     def _count(self, *, recorded: int = 0, unrecorded: int = 0, waiting: int = 0) -> None:
         """Counts on. The caller holds the lock."""
@@ -298,6 +321,16 @@ class Keeper:
         """At the end of the process: a last wait for what waits."""
         if not self.flush(self._patience):
             self._log.warning("%d turns were not recorded: the process ends", self.tally.waiting)
+
+
+def _storing(scope: Scope, turns: Sequence[Turn], history: bool) -> Callable[[], Receipt]:
+    """The call that stores turns in a scope."""
+    kept = tuple(turns)
+
+    def store() -> Receipt:
+        return scope.remember_history(kept) if history else scope.remember_many(kept)
+
+    return store
 
 
 def _future() -> Future[R]:

@@ -1,0 +1,505 @@
+"""What a team says is recorded once, with who had heard what, for each kind of team."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from autogen_agentchat.agents import AssistantAgent, SocietyOfMindAgent, UserProxyAgent
+from autogen_agentchat.base import Response, TaskResult
+from autogen_agentchat.conditions import (
+    ExternalTermination,
+    HandoffTermination,
+    MaxMessageTermination,
+)
+from autogen_agentchat.messages import HandoffMessage, MultiModalMessage, TextMessage
+from autogen_agentchat.teams import (
+    DiGraphBuilder,
+    GraphFlow,
+    MagenticOneGroupChat,
+    RoundRobinGroupChat,
+    SelectorGroupChat,
+    Swarm,
+)
+from autogen_core import CancellationToken, Image, SingleThreadedAgentRuntime
+from PIL import Image as Picture
+from scripted_autogen import agent, answers, call, turns
+
+from autogen_stepwell import StepwellRuntime, attach, observe
+from stepwell import Filter, Memory
+
+TURNS = Filter(level=0)
+
+
+@pytest.fixture
+def memory():
+    with Memory.open(":memory:", embedder=None) as memory:
+        yield memory
+
+
+@pytest.fixture
+def scope(memory):
+    return memory.scope("team")
+
+
+def records(scope):
+    return scope.records(TURNS, limit=100_000)
+
+
+def edges(scope):
+    """Who said what, and what that answers."""
+    found = records(scope)
+    texts = {record.turn: record.text.strip().split("\n")[0] for record in found}
+    return [
+        (r.actor, texts[r.turn], [texts[name] for name in r.upstream])
+        for r in found
+    ]  # fmt: skip
+
+
+def ledger(done, speaker, *, stuck=False):
+    told = {
+        "is_request_satisfied": done,
+        "is_in_loop": stuck,
+        "is_progress_being_made": not stuck,
+        "next_speaker": speaker,
+        "instruction_or_question": f"Go on, {speaker}.",
+    }
+    return json.dumps({name: {"reason": "so", "answer": each} for name, each in told.items()})
+
+
+def round_robin(**options):
+    stop = MaxMessageTermination(4)
+    return RoundRobinGroupChat([agent("a"), agent("b")], termination_condition=stop, **options)
+
+
+def selector(**options):
+    stop = MaxMessageTermination(4)
+    return SelectorGroupChat(
+        [agent("a"), agent("b")], answers("b", "a", "b"), termination_condition=stop, **options
+    )
+
+
+def swarm(**options):
+    a = AssistantAgent("a", answers(call("transfer_to_b"), "a 1"), handoffs=["b"])
+    b = AssistantAgent("b", answers("b 0", call("transfer_to_a")), handoffs=["a"])
+    return Swarm([a, b], termination_condition=MaxMessageTermination(5), **options)
+
+
+def graph(**options):
+    a, b, c, d = (agent(name) for name in "abcd")
+    made = DiGraphBuilder()
+    for node in (a, b, c, d):
+        made.add_node(node)
+    made.add_edge(a, b).add_edge(a, c).add_edge(b, d).add_edge(c, d)
+    return GraphFlow([a, b, c, d], made.build(), **options)
+
+
+def magentic(**options):
+    steps = (ledger(False, "a"), ledger(False, "b"), ledger(True, "b"))
+    model = answers("facts", "plan", *steps, "So.")
+    return MagenticOneGroupChat([agent("a"), agent("b")], model, **options)
+
+
+ONE = "Transferred to b, adopting the role of b immediately."
+TWO = "Transferred to a, adopting the role of a immediately."
+PLAN = "We are working to address the following user request:"
+BOSS = "MagenticOneOrchestrator"
+EXPECTED = {
+    round_robin: [
+        (None, "Go.", []),
+        ("a", "a 0", ["Go."]),
+        ("b", "b 0", ["Go.", "a 0"]),
+        ("a", "a 1", ["b 0"]),
+    ],
+    selector: [
+        (None, "Go.", []),
+        ("b", "b 0", ["Go."]),
+        ("a", "a 0", ["Go.", "b 0"]),
+        ("b", "b 1", ["a 0"]),
+    ],
+    swarm: [
+        (None, "Go.", []),
+        ("a", ONE, ["Go."]),
+        ("b", "b 0", ["Go.", ONE]),
+        ("b", TWO, []),
+        ("a", "a 1", ["b 0", TWO]),
+    ],
+    graph: [
+        (None, "Go.", []),
+        ("a", "a 0", ["Go."]),
+        ("b", "b 0", ["Go.", "a 0"]),
+        ("c", "c 0", ["Go.", "a 0"]),
+        ("d", "d 0", ["Go.", "a 0", "b 0", "c 0"]),
+    ],
+    magentic: [
+        (None, "Go.", []),
+        (BOSS, PLAN, ["Go."]),
+        (BOSS, "Go on, a.", []),
+        ("a", "a 0", [PLAN, "Go on, a."]),
+        (BOSS, "Go on, b.", ["a 0"]),
+        ("b", "b 0", [PLAN, "Go on, a.", "a 0", "Go on, b."]),
+        (BOSS, "So.", ["b 0"]),
+    ],
+}
+KINDS = pytest.mark.parametrize("kind", EXPECTED, ids=lambda kind: kind.__name__)
+
+
+@KINDS
+async def test_attached_each_kind_is_recorded(scope, kind):
+    team = kind()
+    with attach(team, scope) as attached:
+        await team.run(task="Go.")
+        assert edges(scope) == EXPECTED[kind]  # all is there when the run returns
+    told = attached.recording
+    assert (told.recorded, told.unrecorded, told.waiting) == (len(EXPECTED[kind]), 0, 0)
+    assert [r.step for r in records(scope)][1:] == list(range(1, len(EXPECTED[kind])))
+    (task,) = told.tasks
+    goal, *said = records(scope)
+    assert goal.turn == task
+    assert {record.task for record in said} == {task}
+    assert len({r.session for r in records(scope)}) == 1
+
+
+@KINDS
+async def test_by_its_runtime_each_kind_is_recorded(scope, kind):
+    runtime = StepwellRuntime(scope)
+    await kind(runtime=runtime).run(task="Go.")
+    assert edges(scope) == EXPECTED[kind]
+    await runtime.stop()
+    assert runtime.recorder.recording().unrecorded == 0
+
+
+@KINDS
+async def test_on_its_stream_each_kind_is_recorded_as_attached(scope, kind):
+    seen = [message async for message in observe(kind().run_stream(task="Go."), scope)]
+    bare = [message async for message in kind().run_stream(task="Go.")]
+    assert isinstance(seen[-1], TaskResult)
+    assert [type(message) for message in seen] == [type(message) for message in bare]
+    assert edges(scope) == EXPECTED[kind]
+
+
+@pytest.mark.parametrize("kind", [round_robin, selector, swarm], ids=lambda kind: kind.__name__)
+async def test_of_a_wrapped_stream_the_order_tells(scope, kind):
+    async def wrapped():
+        async for message in kind().run_stream(task="Go."):
+            yield message
+
+    async for _ in observe(wrapped(), scope):
+        pass
+    assert edges(scope) == EXPECTED[kind]
+
+
+def nested(inner_runtime=None, runtime=None):
+    options = {} if inner_runtime is None else {"runtime": inner_runtime}
+    inner = RoundRobinGroupChat([agent("a"), agent("b")], max_turns=2, name="inner", **options)
+    options = {} if runtime is None else {"runtime": runtime}
+    return RoundRobinGroupChat([agent("a"), inner, agent("c")], max_turns=5, **options)
+
+
+NESTED = [
+    (None, "Go.", []),
+    ("a", "a 0", ["Go."]),
+    ("a", "a 0", ["Go.", "a 0"]),  # … of the team within, of the same name
+    ("b", "b 0", ["Go.", "a 0", "a 0"]),
+    ("c", "c 0", ["Go.", "a 0", "a 0", "b 0"]),
+    ("a", "a 1", ["a 0", "b 0", "c 0"]),
+    ("a", "a 1", ["b 0", "c 0", "a 1"]),
+    ("b", "b 1", ["c 0", "a 1", "a 1"]),
+]
+
+
+@pytest.mark.parametrize("way", ["attach", "one runtime", "outer runtime"])
+async def test_teams_within_teams_are_one_run_and_everything_is_there_once(scope, way):
+    if way == "attach":
+        team = nested()
+        attach(team, scope)
+    else:
+        runtime = StepwellRuntime(scope)
+        team = nested(runtime if way == "one runtime" else None, runtime)
+    await team.run(task="Go.")
+    assert edges(scope) == NESTED
+    assert {record.task for record in records(scope)[1:]} == {records(scope)[0].turn}
+    assert len({record.session for record in records(scope)}) == 1
+    within = [r.payload.get("team") for r in records(scope)][1:]
+    if way == "attach":
+        assert within == [None, "inner", "inner", None, None, "inner", "inner"]
+
+
+async def test_a_team_inside_of_an_agent_is_heard(scope):
+    inner = RoundRobinGroupChat([agent("x")], max_turns=1)
+    mind = SocietyOfMindAgent("mind", team=inner, model_client=answers("In short: x."))
+    team = RoundRobinGroupChat([mind], max_turns=1)
+    with attach(team, scope):
+        await team.run(task="Go.")
+    assert [(actor, text) for actor, text, _ in edges(scope)] == [
+        (None, "Go."),
+        ("x", "x 0"),
+        ("mind", "In short: x."),
+    ]
+
+
+async def test_each_run_is_a_task_and_what_was_not_read_yet_is_read_in_the_next(scope):
+    team = RoundRobinGroupChat([agent("a"), agent("b")], max_turns=1)
+    with attach(team, scope) as attached:
+        await team.run(task="One.")
+        await team.run(task="Two.")
+        await team.reset()
+        await team.run(task="Three.")
+    assert edges(scope) == [
+        (None, "One.", []),
+        ("a", "a 0", ["One."]),
+        (None, "Two.", []),
+        ("b", "b 0", ["One.", "a 0", "Two."]),
+        (None, "Three.", []),
+        ("a", "a 1", ["Three."]),
+    ]
+    assert len(attached.recording.tasks) == 3
+    assert len({record.session for record in records(scope)}) == 3
+
+
+async def test_a_run_without_a_task_goes_on_with_the_one_before(scope):
+    team = RoundRobinGroupChat([agent("a"), agent("b")], max_turns=1)
+    with attach(team, scope, session="monday") as attached:
+        await team.run(task="One.")
+        await team.run()
+    assert edges(scope)[2] == ("b", "b 0", ["One.", "a 0"])
+    assert len(attached.recording.tasks) == 1
+    assert [record.step for record in records(scope)] == [None, 1, 2]
+    assert {record.session for record in records(scope)} == {"monday"}
+
+
+@pytest.mark.parametrize("task", [None, "", "  "])
+async def test_a_team_without_a_task_is_recorded_all_the_same(scope, task):
+    team = RoundRobinGroupChat([agent("a")], max_turns=2)
+    with attach(team, scope) as attached:
+        await team.run(task=task)
+    assert turns(scope)[-2:] == ["a 0", "a 1"]
+    assert attached.recording.unrecorded == 0
+    assert attached.recording.tasks == ()
+    assert attached.task is None
+
+
+async def test_the_outcome_is_the_users_to_tell(scope):
+    team = round_robin()
+    with attach(team, scope) as attached:
+        await team.run(task="Go.")
+    attached.task.outcome(0.5)
+    (task,) = [r for r in scope.records(limit=100) if r.kind.value == "task"]
+    assert task.payload["outcome"] == 0.5
+
+
+async def test_several_messages_are_one_task(scope):
+    team = RoundRobinGroupChat([agent("a")], max_turns=1)
+    asked = [TextMessage(content="The ferry is late.", source="sensor")]
+    asked += [TextMessage(content="Rebook the trip.", source="user")]
+    with attach(team, scope):
+        await team.run(task=asked)
+    found = {record.text: record for record in records(scope)}
+    assert len(found) == 3
+    names = {found["The ferry is late."].turn, found["Rebook the trip."].turn}
+    assert set(found["a 0"].upstream) == names
+    assert found["a 0"].task == found["Rebook the trip."].turn
+    assert found["The ferry is late."].actor == "sensor"
+
+
+async def test_a_handoff_tells_to_whom_and_goes_on_when_the_user_answers(scope):
+    a = AssistantAgent("a", answers(call("transfer_to_user"), "Done."), handoffs=["user"])
+    team = Swarm([a], termination_condition=HandoffTermination("user") | MaxMessageTermination(2))
+    with attach(team, scope):
+        await team.run(task="Book it.")
+        await team.run(task=HandoffMessage(content="The red one.", source="user", target="a"))
+    found = records(scope)
+    assert found[1].payload["handoff"] == "user"
+    assert [record.text for record in found][2:] == ["The red one.", "Done."]
+    assert [edge[2] for edge in edges(scope)][3] == ["The red one."]
+
+
+async def test_what_tools_did_stands_beside_what_was_said(scope):
+    def weather(city: str) -> str:
+        """The weather."""
+        return f"It rains in {city}."
+
+    helper = AssistantAgent(
+        "helper", answers(call("weather", '{"city": "Oslo"}'), "Take a coat."), tools=[weather],
+        reflect_on_tool_use=True,
+    )  # fmt: skip
+    team = RoundRobinGroupChat([helper], max_turns=1)
+    with attach(team, scope):
+        await team.run(task="Coat?")
+    last = records(scope)[-1]
+    assert last.text == "Take a coat."
+    assert last.action == 'weather({"city": "Oslo"})'
+    assert last.observation == "It rains in Oslo."
+
+
+async def test_a_person_in_the_team_is_a_user(scope):
+    person = UserProxyAgent("boss", input_func=lambda _: "Make it blue.")
+    team = RoundRobinGroupChat([agent("a"), person], max_turns=2)
+    with attach(team, scope):
+        await team.run(task="Paint it.")
+    said = records(scope)[-1]
+    assert (said.actor, said.role, said.origin.value) == ("boss", "user", "user")
+
+
+async def test_images_are_kept_by_reference_and_large_messages_whole(scope):
+    image = Image.from_pil(Picture.new("RGB", (64, 64), "red"))
+    large = "word " * 200_000
+    team = RoundRobinGroupChat([AssistantAgent("a", answers(large))], max_turns=1)
+    task = MultiModalMessage(content=["Which door?", image], source="user")
+    with attach(team, scope):
+        await team.run(task=[task, TextMessage(content="Look.", source="user")])
+    found = {record.text[:11]: record for record in records(scope)}
+    shown = found["Which door?"]
+    assert shown.text == "Which door?\n[image]"
+    assert [each.ref for each in shown.attachments] == [f"autogen:message/{task.id}/1"]
+    assert records(scope)[-1].text == large
+
+
+async def test_a_hundred_agents_are_recorded(scope):
+    team = RoundRobinGroupChat([agent(f"agent{n}") for n in range(100)], max_turns=120)
+    with attach(team, scope) as attached:
+        await team.run(task="Go.")
+    assert attached.recording.recorded == 121
+    found = records(scope)
+    assert [len(record.upstream) for record in found] == [*range(101), *[99] * 20]
+
+
+# stopping -----------------------------------------------------------------------------------------
+
+
+class Waiting(AssistantAgent):
+    """Says what it has to say when it may."""
+
+    def __init__(self, name, gate, begun=None):
+        super().__init__(name, answers(*[f"{name} {n}" for n in range(4)]))
+        self.gate, self.begun = gate, begun or asyncio.Event()
+
+    async def on_messages_stream(self, messages, cancellation_token):
+        self.begun.set()
+        await self.gate.wait()
+        async for each in super().on_messages_stream(messages, cancellation_token):
+            yield each
+
+    async def on_pause(self, cancellation_token):
+        self.gate.clear()
+
+    async def on_resume(self, cancellation_token):
+        self.gate.set()
+
+
+async def test_paused_and_resumed_it_is_one_run(scope):
+    gate = asyncio.Event()
+    slow = Waiting("b", gate)
+    team = RoundRobinGroupChat([agent("a"), slow], max_turns=2)
+    with attach(team, scope):
+        running = asyncio.create_task(team.run(task="Go."))
+        await slow.begun.wait()
+        await team.pause()
+        await team.resume()
+        await running
+    assert edges(scope)[1:] == [("a", "a 0", ["Go."]), ("b", "b 0", ["Go.", "a 0"])]
+
+
+async def test_cancelled_what_was_said_until_then_is_there_and_read_later(scope):
+    gate = asyncio.Event()
+    slow = Waiting("b", gate)
+    team = RoundRobinGroupChat([agent("a"), slow], max_turns=2)
+    token = CancellationToken()
+    with attach(team, scope) as attached:
+        running = asyncio.create_task(team.run(task="Go.", cancellation_token=token))
+        await slow.begun.wait()
+        token.cancel()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert edges(scope)[:2] == [(None, "Go.", []), ("a", "a 0", ["Go."])]
+    assert attached.recording.unrecorded == 0
+
+
+async def test_stopped_from_outside_it_is_recorded(scope):
+    stop = ExternalTermination()
+
+    class Stopping(AssistantAgent):
+        async def on_messages(self, messages, cancellation_token):
+            stop.set()
+            return Response(chat_message=TextMessage(content="Enough.", source=self.name))
+
+        async def on_messages_stream(self, messages, cancellation_token):
+            yield await self.on_messages(messages, cancellation_token)
+
+    team = RoundRobinGroupChat([agent("a"), Stopping("b", answers())], termination_condition=stop)
+    with attach(team, scope):
+        await team.run(task="Go.")
+    assert turns(scope) == ["Go.", "a 0", "Enough."]
+
+
+async def test_an_agent_that_raises_raises_and_what_it_was_sent_is_answered_later(scope):
+    broken = AssistantAgent("b", answers())
+    team = RoundRobinGroupChat([agent("a"), broken], max_turns=2)
+    with attach(team, scope):
+        with pytest.raises(RuntimeError, match="No more mock responses"):
+            await team.run(task="Go.")
+        assert turns(scope) == ["Go.", "a 0"]  # there when the run has failed
+
+
+async def test_detached_a_team_is_what_it_was(scope):
+    team = round_robin()
+    before = dict(vars(team._runtime))
+    attached = attach(team, scope)
+    assert vars(team._runtime) != before
+    assert attached.detach().recorded == 0
+    assert dict(vars(team._runtime)) == before
+    await team.run(task="Go.")
+    assert turns(scope) == []
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_two_recordings_of_one_team_end_in_any_order(memory, first):
+    team = RoundRobinGroupChat([agent("a")], max_turns=1)
+    scopes = [memory.scope("one"), memory.scope("two")]
+    attached = [attach(team, scope) for scope in scopes]
+    await team.run(task="Go.")
+    assert [len(turns(scope)) for scope in scopes] == [2, 2]
+    attached[first].detach()
+    await team.run(task="On.")
+    assert len(turns(scopes[first])) == 2
+    assert len(turns(scopes[1 - first])) == 4
+    attached[1 - first].detach()
+    await team.run(task="And on.")
+    assert len(turns(scopes[1 - first])) == 4
+
+
+async def test_teams_on_one_runtime_are_told_apart(memory):
+    runtime = SingleThreadedAgentRuntime()
+    runtime.start()
+    teams = [
+        RoundRobinGroupChat([agent(name)], max_turns=2, runtime=runtime, name=name) for name in "ab"
+    ]
+    scope = memory.scope("a")
+    with attach(teams[0], scope):
+        await asyncio.gather(*(team.run(task=f"Go, {team.name}.") for team in teams))
+    assert turns(scope) == ["Go, a.", "a 0", "a 1"]
+    both, shared = memory.scope("both"), StepwellRuntime(memory.scope("both"))
+    teams = [RoundRobinGroupChat([agent(name)], max_turns=2, runtime=shared) for name in "ab"]
+    await asyncio.gather(*(team.run(task=f"Go, {n}.") for n, team in zip("ab", teams, strict=True)))
+    found = {record.text: record for record in records(both)}
+    assert found["a 0"].upstream == (found["Go, a."].turn,)
+    assert found["b 1"].task == found["Go, b."].turn
+    assert found["a 0"].session != found["b 0"].session
+    await runtime.stop()
+    await shared.stop()
+
+
+def test_a_runtime_serves_one_loop_after_the_other(scope):
+    runtime = StepwellRuntime(scope)
+    for n in range(2):  # a team is bound to its loop
+        team = RoundRobinGroupChat([agent("a")], max_turns=1, runtime=runtime)
+        asyncio.run(asyncio.wait_for(team.run(task=f"Go {n}."), 10))
+    assert turns(scope) == ["Go 0.", "a 0", "Go 1.", "a 0"]
+
+
+@pytest.mark.parametrize("given", ["a team", AssistantAgent("a", answers())])
+def test_what_is_no_team_is_refused(scope, given):
+    with pytest.raises(TypeError, match="team of autogen_agentchat"):
+        attach(given, scope)
