@@ -16,7 +16,7 @@ APPS = [("autogen", "pair"), ("langchain", "agent"), ("llamaindex", "agent")]
 TURNS = Filter(level=0)
 
 
-@pytest.mark.parametrize(("teller", "asker"), permutations(APPS, 2))
+@pytest.mark.parametrize(("teller", "asker"), list(permutations(APPS, 2)))
 def test_what_one_framework_was_told_another_knows(tmp_path, teller, asker):
     store = tmp_path / "a.db"
     elsewhere(store, *teller, ("monday", run.TOLD[0]))
