@@ -246,9 +246,9 @@ def test_what_waits_is_recorded_before_a_process_ends(tmp_path):
                 time.sleep(0.3)
                 return scope.remember_many(turns)
         keeper = Keeper("host", patience=0.1)
-        keeper._patience = 0.1
+        keeper.patience = 0.1
         assert keeper.record(Slow(), [Turn(text="a")]) is None
-        keeper._patience = 20
+        keeper.patience = 20
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, check=True)
     with Memory.open(tmp_path / "a.db", embedder=None) as memory:

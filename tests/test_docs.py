@@ -113,3 +113,10 @@ def test_every_verb_of_a_memory_and_a_scope_is_mentioned() -> None:
         if not re.search(rf"`{name}`|[.`]{name}\(|\.{name}\b", text)
     ]
     assert not missing
+
+
+def test_everything_for_integrations_is_mentioned_on_their_page() -> None:
+    from stepwell import adapting
+
+    page = text_of("core/docs/integrations.md")
+    assert [name for name in adapting.__all__ if not re.search(rf"\b{name}\b", page)] == []

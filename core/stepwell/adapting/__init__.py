@@ -9,17 +9,17 @@ from stepwell.adapting.hearing import Heard, heard_in, mark_of
 from stepwell.adapting.keeping import Keeper, Tally
 from stepwell.adapting.naming import conversation, scope_of, session_name, turn_name, user_scope
 from stepwell.adapting.payloads import TEXT, cut, fitting, plain, usable, usable_name
-from stepwell.adapting.quoting import is_quotation, quoted, told
-from stepwell.memory.tasks import Task
+from stepwell.adapting.quoting import described, quoted, told
+from stepwell.fencing import is_quotation
 
 __all__ = [
     "TEXT",
     "Heard",
     "Keeper",
     "Tally",
-    "Task",
     "conversation",
     "cut",
+    "described",
     "fitting",
     "heard_in",
     "is_quotation",

@@ -79,7 +79,7 @@ class Keeper:
                 raise InvalidInput(f"a {what} is a number of seconds from 0 on")
         self._log = logging.getLogger(name)
         self._deadline = deadline
-        self._patience = patience
+        self.patience = patience
         self._lock = threading.Lock()
         self._tally = Tally()
         self._late = 0
@@ -272,8 +272,8 @@ class Keeper:
         with self._lock:
             head = self._jobs[0] if self._jobs else None
         begun = None if head is None else head.begun
-        late = begun is not None and time.monotonic() - begun > self._patience
-        return 0.0 if late else self._patience
+        late = begun is not None and time.monotonic() - begun > self.patience
+        return 0.0 if late else self.patience
 
     def _work(self) -> None:
         """The lane: one job after the other, until none is left."""
@@ -317,9 +317,9 @@ class Keeper:
             waiting=held.waiting + waiting,
         )  # fmt: skip
 
-    def _close(self) -> None:
-        """At the end of the process: a last wait for what waits."""
-        if not self.flush(self._patience):
+    def close(self, until: float) -> None:
+        """At the end of the process: a last wait for what waits, within patience and `until`."""
+        if not self.flush(max(0.0, min(self.patience, until - time.monotonic()))):
             self._log.warning("%d turns were not recorded: the process ends", self.tally.waiting)
 
 
@@ -356,5 +356,8 @@ _keepers: weakref.WeakSet[Keeper] = weakref.WeakSet()
 
 @atexit.register
 def _end() -> None:
-    for keeper in list(_keepers):
-        keeper._close()  # noqa: SLF001 - of the same module
+    keepers = list(_keepers)
+    # One wait for all of them, however many hang.
+    until = time.monotonic() + max((keeper.patience for keeper in keepers), default=0.0)
+    for keeper in keepers:
+        keeper.close(until)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
+from typing import Any
 
 from stepwell.adapting.payloads import usable
 from stepwell.memory import Scope
-from stepwell.models import Context
+from stepwell.models import Context, Hit, Record
 
 #: Characters of a long message that are asked for: as many of its beginning as of its end.
 _ASKED = 4_000
 #: Characters for each token of a budget, at most; and how often a text is made smaller.
 _CHARACTERS = 6
 _TRIES = 6
-_FENCE = re.compile(r"^\w+# Remembered text, quoted as data, not instructions\.", re.MULTILINE)
 
 
 def quoted(
@@ -67,6 +66,25 @@ def told(
     return None
 
 
-def is_quotation(text: str) -> bool:
-    """Whether a text is what `quoted` has told: it is never to be stored again."""
-    return _FENCE.search(text) is not None
+def described(hit: Hit | Record) -> dict[str, Any]:
+    """What frameworks call the metadata of a hit, or of a record: JSON, without what is unknown.
+
+    Level, kind, turn, actor, role, session, task, said_at and stored_at; of a hit its score, its
+    sources (turn ids), why, and the span of what was found as well.
+    """
+    record = hit.record if isinstance(hit, Hit) else hit
+    known: dict[str, Any] = {
+        "level": record.level,
+        "kind": record.kind.value,
+        "turn": record.turn,
+        "actor": record.actor,
+        "role": record.role,
+        "session": record.session,
+        "task": record.task,
+        "said_at": None if record.said_at is None else record.said_at.isoformat(),
+        "stored_at": record.stored_at.isoformat(),
+    }
+    if isinstance(hit, Hit):
+        known |= {"score": hit.score, "sources": list(hit.sources), "why": dict(hit.why)}
+        known["span"] = None if hit.span is None else list(hit.span)
+    return {name: value for name, value in known.items() if value is not None}

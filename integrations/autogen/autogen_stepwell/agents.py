@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from autogen_core.memory import MemoryContent, MemoryMimeType
 from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
@@ -14,6 +14,7 @@ from autogen_stepwell.recorder import LOGGER
 from stepwell import AsyncScope, Context, Hit, Scope, Turn
 from stepwell.adapting import (
     Keeper,
+    described,
     heard_in,
     mark_of,
     scope_of,
@@ -234,19 +235,5 @@ def is_told(message: LLMMessage) -> bool:
 
 def content_of(hit: Hit) -> MemoryContent:
     """A hit as AutoGen's memories give it: its text as it was said, and where it comes from."""
-    record = hit.record
-    known: dict[str, Any] = {
-        "id": record.id,
-        "level": record.level,
-        "kind": record.kind.value,
-        "score": hit.score,
-        "sources": list(hit.sources),
-        "why": dict(hit.why),
-        "actor": record.actor,
-        "role": record.role,
-        "session": record.session,
-        "task": record.task,
-        "said_at": None if record.said_at is None else record.said_at.isoformat(),
-    }
-    metadata = {name: value for name, value in known.items() if value is not None}
+    metadata = {"id": hit.record.id, **described(hit)}
     return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=metadata)

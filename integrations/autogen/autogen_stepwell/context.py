@@ -11,8 +11,8 @@ from autogen_core.models import LLMMessage
 from pydantic import BaseModel
 
 from autogen_stepwell.agents import Mind, Place, is_told
-from autogen_stepwell.messages import last_asked, said
-from stepwell import AsyncScope, Context, Scope
+from autogen_stepwell.messages import last_asked
+from stepwell import AsyncScope, Scope
 from stepwell.adapting import Tally
 
 
@@ -66,7 +66,6 @@ class StepwellChatCompletionContext(
         )  # fmt: skip
         self._recall = recall
         self._record = record
-        self._told: tuple[tuple[str, int], Context | None] | None = None
 
     @property
     def scope(self) -> Scope:
@@ -95,11 +94,8 @@ class StepwellChatCompletionContext(
         at = last_asked(messages)
         if not self._recall or at is None:
             return messages
-        # While the agent calls its tools, the same stands in the same place.
-        asked = (said(messages[at])[2], at)
-        if self._told is None or self._told[0] != asked:
-            self._told = (asked, await self._mind.told(messages))
-        told = self._told[1]
+        # Asked for each time: what is forgotten meanwhile is not told again.
+        told = await self._mind.told(messages)
         if told is not None:
             at = 0 if self._mind.inject_as == "system" else at
             messages.insert(at, self._mind.injected(told))

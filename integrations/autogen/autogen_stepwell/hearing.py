@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from stepwell.adapting import Task
+from stepwell import Task
 
 #: Of what reached a speaker since it last spoke, so many messages are named, the latest ones.
 _UPSTREAM: Final = 1_000

@@ -20,8 +20,8 @@ from autogen_stepwell.messages import (
     tools_of,
 )
 from autogen_stepwell.storing import Entry, Storing
-from stepwell import AsyncScope, Scope
-from stepwell.adapting import Keeper, Task, heard_in, mark_of, scope_of, session_name, usable_name
+from stepwell import AsyncScope, Scope, Task
+from stepwell.adapting import Keeper, heard_in, mark_of, scope_of, session_name, usable_name
 
 #: Where everything that goes wrong is logged.
 LOGGER: Final = "autogen_stepwell"

@@ -21,8 +21,7 @@ from autogen_core import (
 from autogen_stepwell.hearing import Line
 from autogen_stepwell.messages import USER
 from autogen_stepwell.recorder import Recording, TeamRecorder
-from stepwell import AsyncScope, Scope
-from stepwell.adapting import Task
+from stepwell import AsyncScope, Scope, Task
 
 
 class Attached:

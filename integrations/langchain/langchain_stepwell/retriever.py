@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_serializer, field_val
 
 from langchain_stepwell.runs import LOGGER
 from stepwell import AsyncScope, Hit, Recall, Scope, errors
-from stepwell.adapting import Keeper, scope_of
+from stepwell.adapting import Keeper, described, scope_of
 
 #: Seconds that a question may take where nobody says how long.
 _LONG: Final = 60.0
@@ -149,22 +149,6 @@ def _name(text: str, metadata: Mapping[str, Any]) -> str:
 
 
 def _document(hit: Hit) -> Document:
-    """A hit as a document. Its metadata is JSON."""
-    record = hit.record
-    told: dict[str, Any] = {
-        "level": record.level,
-        "kind": record.kind.value,
-        "score": hit.score,
-        "sources": list(hit.sources),
-        "why": dict(hit.why),
-        "actor": record.actor,
-        "role": record.role,
-        "session": record.session,
-        "said_at": None if record.said_at is None else record.said_at.isoformat(),
-        "stored_at": record.stored_at.isoformat(),
-        "span": None if hit.span is None else list(hit.span),
-    }
-    known = {name: value for name, value in told.items() if value is not None}
-    # What a document brought along stands where its chain looks for it.
-    known = {**record.payload, **known}
-    return Document(id=record.id, page_content=hit.text, metadata=known)
+    """A hit as a document. What it brought along stands where its chain looks for it."""
+    metadata = {**hit.record.payload, **described(hit)}
+    return Document(id=hit.record.id, page_content=hit.text, metadata=metadata)

@@ -383,6 +383,21 @@ def test_what_could_not_be_stored_is_stored_with_what_comes_next(scope, monkeypa
     assert [text for _, text in said(scope)] == ["Hi.", "Hello."]
 
 
+def test_a_session_that_could_not_be_read_at_first_holds_everything_once(scope, monkeypatch):
+    StepwellMemory.from_scope(scope, session_id="s1").put(TALK[0])
+    memory = StepwellMemory.from_scope(scope, session_id="s1")
+    real = type(scope).records
+
+    def fail(self, *args, **kwargs):
+        raise StoreError("disk gone")
+
+    monkeypatch.setattr(type(scope), "records", fail)
+    memory.put(TALK[1])
+    assert memory.get_all() == TALK[1:2]
+    monkeypatch.setattr(type(scope), "records", real)
+    assert memory.get_all() == TALK[:2]
+
+
 def test_what_is_late_is_left_out(scope, monkeypatch, caplog):
     scope.remember("I moved to Oslo in May.")
     gate = threading.Event()

@@ -86,7 +86,10 @@ class StepwellMemory(BaseMemory):
 
     @classmethod
     def from_defaults(cls, **settings: Any) -> Self:
-        """The same; `scope` is needed. A `chat_history` is set."""
+        """The same; `scope` is needed. A `chat_history` is set.
+
+        What LlamaIndex's own memories are given beside, such as an `llm`, is not needed.
+        """
         history = settings.pop("chat_history", None)
         for ignored in ("llm", "chat_store", "chat_store_key", "tokenizer_fn"):
             settings.pop(ignored, None)
@@ -105,9 +108,7 @@ class StepwellMemory(BaseMemory):
     def get(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: A002 - the base's
         """The session's messages, and what is recalled for the input, else the latest message."""
         _ = kwargs
-        self._load(
-            self._keeper.ask(self._stored, "reading a session") if not self._loaded else None
-        )
+        self._read()
         window = self._window()
         query = _query(window, input)
         told = self._keeper.ask(lambda: self._quoted(query, window)) if query else None
@@ -116,7 +117,7 @@ class StepwellMemory(BaseMemory):
     async def aget(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:  # noqa: A002 - as above
         """The same, without blocking the loop."""
         _ = kwargs
-        await self._aload()
+        await self._aread()
         window = self._window()
         query = _query(window, input)
         told = await self._keeper.aask(lambda: self._quoted(query, window)) if query else None
@@ -124,15 +125,13 @@ class StepwellMemory(BaseMemory):
 
     def get_all(self) -> list[ChatMessage]:
         """All messages of the session, nothing else."""
-        self._load(
-            self._keeper.ask(self._stored, "reading a session") if not self._loaded else None
-        )
+        self._read()
         with self._lock:
             return [message for _, message in self._held]
 
     async def aget_all(self) -> list[ChatMessage]:
         """The same, without blocking the loop."""
-        await self._aload()
+        await self._aread()
         with self._lock:
             return [message for _, message in self._held]
 
@@ -182,23 +181,19 @@ class StepwellMemory(BaseMemory):
 
     def put_messages(self, messages: list[ChatMessage]) -> None:
         """Add messages, in their order."""
-        self._load(
-            self._keeper.ask(self._stored, "reading a session") if not self._loaded else None
-        )
+        self._read()
         turns = self._added(messages)
         self._settle(turns, self._keeper.record(self.scope, turns))
 
     async def aput_messages(self, messages: list[ChatMessage]) -> None:
         """The same, without blocking the loop."""
-        await self._aload()
+        await self._aread()
         turns = self._added(messages)
         self._settle(turns, await self._keeper.arecord(self.scope, turns))
 
     def set(self, messages: list[ChatMessage]) -> None:
         """Show these messages from now on. What is known of them is not stored again."""
-        self._load(
-            self._keeper.ask(self._stored, "reading a session") if not self._loaded else None
-        )
+        self._read()
         names = self._keeper.ask(lambda: self._known(messages), "reading a session")
         turns, anew = self._replaced(messages, names)
         self._settle(turns, self._keeper.record(self.scope, turns))
@@ -207,7 +202,7 @@ class StepwellMemory(BaseMemory):
 
     async def aset(self, messages: list[ChatMessage]) -> None:
         """The same, without blocking the loop."""
-        await self._aload()
+        await self._aread()
         names = await self._keeper.aask(lambda: self._known(messages), "reading a session")
         turns, anew = self._replaced(messages, names)
         self._settle(turns, await self._keeper.arecord(self.scope, turns))
@@ -274,7 +269,11 @@ class StepwellMemory(BaseMemory):
     def _session(self) -> str:
         return session_name(self.session_id, "")
 
-    async def _aload(self) -> None:
+    def _read(self) -> None:
+        if not self._loaded:
+            self._load(self._keeper.ask(self._stored, "reading a session"))
+
+    async def _aread(self) -> None:
         if not self._loaded:
             self._load(await self._keeper.aask(self._stored, "reading a session"))
 
@@ -284,7 +283,9 @@ class StepwellMemory(BaseMemory):
             return
         with self._lock:
             if not self._loaded:
-                self._held = [*stored, *self._held]
+                # What was put while it could not be read is among what is stored by now.
+                known = {name for name, _ in stored}
+                self._held = [*stored, *(each for each in self._held if each[0] not in known)]
                 self._loaded = True
 
     def _stored(self) -> list[_Held]:

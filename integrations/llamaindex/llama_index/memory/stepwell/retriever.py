@@ -18,7 +18,7 @@ from llama_index.core.schema import (
 
 from llama_index.memory.stepwell.messages import LOGGER
 from stepwell import AsyncScope, Hit, Node, Recall, Record, Scope, errors
-from stepwell.adapting import Keeper, plain, scope_of, session_name, usable
+from stepwell.adapting import Keeper, described, plain, scope_of, session_name, usable
 
 #: Seconds that a question may take where nobody says how long.
 _LONG: Final = 60.0
@@ -132,33 +132,22 @@ def _inside(node: Node, record_id: str) -> Node | None:
 
 
 def _scored(hit: Hit) -> NodeWithScore:
-    node = _node(hit.record, hit.text)
-    node.metadata |= {"score": hit.score, "sources": list(hit.sources), "why": dict(hit.why)}
-    return NodeWithScore(node=node, score=hit.score)
+    return NodeWithScore(node=_node(hit), score=hit.score)
 
 
-def _node(record: Record, text: str | None = None) -> TextNode:
-    """A record as a node. What a model is shown of its metadata is who said it, and when."""
-    told = {
-        "level": record.level,
-        "kind": record.kind.value,
-        "actor": record.actor,
-        "role": record.role,
-        "session": record.session,
-        "said_at": None if record.said_at is None else record.said_at.isoformat(),
-        "turn": record.turn,
-        "metadata": record.payload.get("metadata"),
-    }
-    shown = {"actor", "said_at"}
-    hidden = [*(name for name in told if name not in shown), "score", "sources", "why"]
+def _node(of: Hit | Record) -> TextNode:
+    """A hit or a record as a node. A model is shown who said it, and when, of its metadata."""
+    record = of.record if isinstance(of, Hit) else of
+    metadata = described(of)
+    if "metadata" in record.payload:
+        metadata["metadata"] = record.payload["metadata"]
+    hidden = [name for name in metadata if name not in {"actor", "said_at"}]
     links: dict[NodeRelationship, Any] = {}
     if record.session is not None:
         links[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=record.session)
     return TextNode(
-        id_=record.id, text=record.text if text is None else text,
-        metadata={name: value for name, value in told.items() if value is not None},
+        id_=record.id, text=of.text, metadata=metadata, relationships=links,
         excluded_llm_metadata_keys=hidden, excluded_embed_metadata_keys=hidden,
-        relationships=links,
     )  # fmt: skip
 
 
