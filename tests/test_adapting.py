@@ -386,15 +386,15 @@ def test_what_a_host_queues_is_stored_in_order_and_waited_for(memory):
 
 def test_settling_waits_within_patience_and_not_again_behind_what_is_late(caplog):
     gate = threading.Event()
-    keeper = Keeper(NAME, patience=0.3)
-    keeper.queue(lambda: gate.wait(30) and None, 2)
+    keeper = Keeper(NAME, patience=2)
+    keeper.queue(lambda: gate.wait(60) and None, 2)
     begun = time.monotonic()
     assert not keeper.settle()
     first = time.monotonic() - begun
     assert not keeper.settle()
     assert not asyncio.run(keeper.asettle())
-    assert 0.25 < first < 3
-    assert time.monotonic() - begun - first < 0.25
+    assert 1.9 < first < 10
+    assert time.monotonic() - begun - first < 1.9
     assert "2 turns are not recorded yet" in caplog.text
     gate.set()
     assert keeper.flush(10)

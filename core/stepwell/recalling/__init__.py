@@ -132,7 +132,12 @@ class Recaller:
             if packing is None:
                 hits = self._hits(replace_k(run, max(LEAST_PACKED, budget // TOKENS_A_HIT)))
                 packing = self._packed(run, hits, budget)
-            fence = nonce(row.secret, query.text, str(budget), str(row.head))
+            # The same is always told in the same words, which prompt caches like; whoever has seen
+            # a fence and has something remembered that plays it is shown behind another one.
+            told = [
+                part for b in packing.blocks for part in (b.hit.record.id, b.text or b.hit.text)
+            ]
+            fence = nonce(row.secret, query.text, str(budget), *told)
             text, tokens, kept, left = fit(packing, budget, nonce=fence, count=count_tokens)
             context = Context(text, tokens, budget, tuple(kept), tuple(left), tuple(run.degraded))
         if self._plugins.has("on_recalled"):
