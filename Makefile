@@ -48,7 +48,8 @@ else
 endif
 
 NEEDS := $(filter .uv/bin/uv,$(UV))
-PROJECTS := pyproject.toml uv.lock $(wildcard plugins/*/pyproject.toml integrations/*/pyproject.toml)
+PROJECTS := pyproject.toml uv.lock \
+	$(wildcard examples/*/pyproject.toml integrations/*/pyproject.toml plugins/*/pyproject.toml)
 
 # What a user has: the core and its five dependencies.
 .venv/.made: $(PROJECTS) | $(NEEDS)
@@ -74,7 +75,7 @@ lint: .venv/.made-dev
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy $(wildcard core/stepwell plugins/*/stepwell_* integrations/*/*_stepwell \
-		integrations/*/llama_index tests/typing)
+		integrations/*/llama_index examples/plugin/*.py tests/typing)
 
 format: .venv/.made-dev
 	.venv/bin/ruff check --fix

@@ -3,8 +3,10 @@
 import inspect
 import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
+from tests.pages import levels, reference
 
 from stepwell import errors, hookspecs
 from stepwell.contracts import Models
@@ -113,6 +115,22 @@ def test_every_verb_of_a_memory_and_a_scope_is_mentioned() -> None:
         if not re.search(rf"`{name}`|[.`]{name}\(|\.{name}\b", text)
     ]
     assert not missing
+
+
+# pages that are made ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", reference.pages())
+def test_a_page_made_from_the_code_says_what_the_code_says_now(name: str) -> None:
+    assert text_of(name) == reference.pages()[name], "python -m tests.pages"
+
+
+def test_the_picture_of_the_levels_shows_all_of_them() -> None:
+    (made,) = levels.pages().values()
+    for picture in (made, text_of("core/docs/levels.svg")):
+        classes = [part.get("class") or "" for part in ET.fromstring(picture).iter()]
+        assert classes.count("box l0") == 80
+        assert all(classes.count(f"box l{level}") > 1 for level in (1, 2, 3))
 
 
 def test_everything_for_integrations_is_mentioned_on_their_page() -> None:

@@ -7,7 +7,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PLACES = ("README.md", "core/docs/*.md", "plugins/*/README.md", "integrations/*/README.md")
+PLACES = (
+    "README.md",
+    "core/README.md",
+    "core/docs/*.md",
+    "examples/*/README.md",
+    "integrations/*/README.md",
+    "plugins/*/README.md",
+)
 DOCUMENTS = sorted(path for place in PLACES for path in ROOT.glob(place))
 
 

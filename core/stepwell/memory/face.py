@@ -49,10 +49,10 @@ class Memory:
         """Open a store, making it if nothing is there.
 
         `path` is a file, ":memory:", or a URI that a plugin opens. `embedder=None` works on words
-        alone; "default" means the file's own, for a new file words alone. Without `preset` the
-        file's own is used; another one needs `rebuild=True`. `plugins` are active beside the
-        preset's; `discover` makes installed ones available by name. `seed` and `clock` make ids
-        repeatable. `cache_bytes` bounds what caches hold in memory.
+        alone; "default" means the file's own, for a new file the table that comes along. Without
+        `preset` the file's own is used; another one needs `rebuild=True`. `plugins` are active
+        beside the preset's; `discover` makes installed ones available by name. `seed` and `clock`
+        make ids repeatable. `cache_bytes` bounds what caches hold in memory.
 
         With `background`, a thread consolidates while no verb of this Memory is under way; `close`
         ends it, and what is left waits in the file. What a policy hides stays in the file. With
