@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema
 
 from stepwell.errors import InvalidQuery, UnknownRecord
 from stepwell.fencing import count_tokens
@@ -28,13 +27,14 @@ from stepwell.memory.arguments import (
     turns_of,
     whole,
 )
-from stepwell.memory.crediting import judge
+from stepwell.memory.crediting import judge, named
 from stepwell.memory.documents import Documents
 from stepwell.memory.engine import Engine
 from stepwell.memory.opening import OPTIONS, open_engine
 from stepwell.memory.past import Past
 from stepwell.memory.tasks import Task, tasks
 from stepwell.memory.trees import grow, told
+from stepwell.memory.uris import as_uri
 from stepwell.models import (
     Change,
     Context,
@@ -283,13 +283,7 @@ class Scope:
         Takes a Recall, a Context, a record or turn id, or several. The ledger keeps the sums.
         """
         good = fraction(outcome, "an outcome")
-        if isinstance(shown, str):
-            names = [shown]
-        elif isinstance(shown, (Recall, Context)):
-            names = [hit.record.id for hit in shown.hits]
-        else:
-            names = [id_of(name) for name in shown]
-        judge(self._engine.ready(), self.path, names, good, strict=isinstance(shown, str))
+        judge(self._engine.ready(), self.path, named(shown), good, strict=isinstance(shown, str))
 
     def consolidate(self, budget: float | None = None) -> Report:
         """Work on what is queued now, for at most `budget` seconds; what was made, what failed."""
@@ -360,28 +354,9 @@ class Scope:
         self._engine.close()
 
     @classmethod
-    def __get_pydantic_core_schema__(
-        cls, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
         """Serialises to the scope's URI; `Memory.from_uri` joins a URI where one is needed."""
-        uri = core_schema.str_schema()
-        return core_schema.no_info_plain_validator_function(
-            _scope_of,
-            json_schema_input_schema=uri,
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                _uri_of, return_schema=uri
-            ),
-        )
-
-
-def _uri_of(scope: Scope) -> str:
-    return scope.uri
-
-
-def _scope_of(value: object) -> Scope:
-    if isinstance(value, Scope):
-        return value
-    return join(value)
+        return as_uri(cls, join)
 
 
 def join(uri: object, **options: Any) -> Scope:
