@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from pydantic_core import CoreSchema
 
 from stepwell.errors import InvalidQuery, UnknownRecord
 from stepwell.fencing import count_tokens
 from stepwell.filters import Filter, names_field
-from stepwell.memory import histories
+from stepwell.memory import histories, moving
 from stepwell.memory.arguments import (
     fraction,
     from_uri,
@@ -346,6 +347,32 @@ class Scope:
     def erase(self) -> ErasureReceipt:
         """Erase the whole scope, its name and tombstones included."""
         return self._engine.ready().eraser.erase(self.path)
+
+    # into a file and out of one ---------------------------------------------------------------
+
+    def export(
+        self, to: str | os.PathLike[str] | IO[str], *, format: str = "jsonl",  # noqa: A002 - as files call it
+        where: Filter | None = None, progress: Callable[[int, int], None] | None = None,
+    ) -> Report:  # fmt: skip
+        """Write everything this scope holds to a new file, as it is at one moment.
+
+        As "jsonl" for `import_`, as "markdown" for reading. With a filter, the turns that it picks
+        and what rests on these alone. `progress` is told (records done, records in all). Raises
+        ExportFailed where there is a file already, or none can be written.
+        """
+        return moving.export(self._engine.ready(), self.path, to, format, where, progress)
+
+    def import_(
+        self, source: str | os.PathLike[str] | IO[Any], *, format: str | None = None,  # noqa: A002 - see export
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Report:  # fmt: skip
+        """Store what an export holds: ours, or another program's, which is recognised by itself.
+
+        What is known already is passed over, so that it may be done again, or go on after it was
+        cut short; what was forgotten here stays forgotten. `progress` is told (bytes done, bytes in
+        all). Raises ImportFailed where a file cannot be read any further; what came before stays.
+        """
+        return moving.import_(self._engine.ready(), self.path, source, format, progress)
 
     # as a value in other models ---------------------------------------------------------------
 
