@@ -11,7 +11,8 @@ from stepwell.committing.door import apply_op, ref_of
 from stepwell.committing.spaces import left_spaces, outdated, unkeyed, unseen
 from stepwell.contracts import ScopeRow, Store, StoreWriter
 from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
-from stepwell.ops import Cascade, Op, Purge, aliases, cascade, precedence, renamed
+from stepwell.models import Status
+from stepwell.ops import Cascade, Op, Purge, SetState, aliases, cascade, precedence, renamed
 from stepwell.plugins import Plugins
 
 __all__ = ["Applied", "Committer", "Seen", "left_spaces", "outdated", "ref_of", "unkeyed", "unseen"]
@@ -84,6 +85,8 @@ class Committer:
         for op, reason in applied.dropped:  # reasons are ours, and hold nothing remembered
             log.info("%s by %r was dropped: %s", op.name, op.who, reason)
         self.tell(applied.kept)
+        if any(isinstance(op, SetState) and op.status is Status.QUARANTINED for op in applied.kept):
+            self.forgotten()  # what was derived from it
         return applied
 
     def _applied(
