@@ -304,6 +304,22 @@ def test_an_embedder_that_raises_parks_what_it_was_asked_and_is_asked_again():
         arrived(memory, "b")
 
 
+def test_a_text_that_an_embedder_fails_for_keeps_no_other_text_from_its_vector():
+    class Choosy(Embeds):
+        def embed(self, texts, *, query=False):
+            if any(text.endswith("17") for text in texts):
+                raise RuntimeError("no such text")
+            return super().embed(texts, query=query)
+
+    with filled() as memory:
+        for _ in range(2):
+            report = memory.reembed(Choosy("b"))
+            assert len(report.parked) == 3
+            assert len(tasks(memory)) == 3  # of said 17, 117 and 217
+            assert spaces(memory) == {"a/8": 3, "b/8": 297}
+            assert memory.scope("x").recall("said 117", k=1)[0].record.turn == "t117"
+
+
 def test_a_revision_whose_vector_fails_is_found_by_words_and_keyed_later():
     with filled(count=5) as memory:
         x = memory.scope("x")
