@@ -14,8 +14,18 @@ from stepwell.committing.screening import label, screened, sized
 from stepwell.committing.spaces import left_spaces, outdated, unkeyed, unseen
 from stepwell.contracts import ScopeRow, Store, StoreWriter
 from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
-from stepwell.models import Slot
-from stepwell.ops import Add, Cascade, Op, Purge, aliases, cascade, precedence, renamed
+from stepwell.models import Slot, Status
+from stepwell.ops import (
+    Add,
+    Cascade,
+    Op,
+    Purge,
+    SetState,
+    aliases,
+    cascade,
+    precedence,
+    renamed,
+)  # fmt: skip
 from stepwell.plugins import Plugins
 
 __all__ = [
@@ -91,6 +101,8 @@ class Committer:
         for op, reason in applied.dropped:  # reasons are ours, and hold nothing remembered
             log.info("%s by %r was dropped: %s", op.name, op.who, reason)
         self.tell(applied.kept)
+        if any(isinstance(op, SetState) and op.status is Status.QUARANTINED for op in applied.kept):
+            self.forgotten()  # what was derived from it
         return applied
 
     def _applied(

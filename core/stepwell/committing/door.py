@@ -16,6 +16,7 @@ from stepwell.models import EdgeKind, Key, Record, Slot, Status
 from stepwell.ops import (
     RESTING,
     Add,
+    Cascade,
     Hide,
     Link,
     Merge,
@@ -26,6 +27,7 @@ from stepwell.ops import (
     SetState,
     Supersede,
     Unlink,
+    cascade,
     closes_cycle,
     expect,
 )  # fmt: skip
@@ -235,11 +237,25 @@ def _set_state(door: Door, op: SetState) -> None:
         changes["content"] = writer.new_text(scope, ref, None, merged)
     if changes:
         door.change(op, ref, **changes)
+    if op.status is Status.QUARANTINED and record.status is not Status.QUARANTINED:
+        _withdraw(writer, scope, ref)
+    elif op.status is Status.ACTIVE and record.status is Status.QUARANTINED and record.turn:
+        writer.enqueue(scope, "segment", ref, ref)  # it comes in again
     if op.shown or op.used or op.success or op.failure or op.strength is not None:
         writer.credit(
             scope, ref, shown=op.shown, used=op.used, success=op.success, failure=op.failure,
             strength=op.strength,
         )  # fmt: skip
+
+
+def _withdraw(writer: StoreWriter, scope: ScopeRow, ref: int) -> None:
+    """What was derived from a record goes; what rests on others too is made again without it."""
+    reach: Cascade[int] = cascade([ref], writer.derived(scope, [ref]))
+    for kind in RESTING:
+        for edge in writer.links(scope, [ref], kind, into=True):
+            writer.unlink(scope, edge.source, kind, ref)
+    if reach.erased or reach.stale:
+        writer.purge(scope, sorted(reach.erased | reach.stale), reach.stale)
 
 
 #: What applies each kind of op; it returns the id of the record it made, if it made one.

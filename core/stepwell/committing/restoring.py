@@ -27,7 +27,7 @@ NO_USAGE = Usage()
 class Fate(StrEnum):
     """What became of something that was to be stored again.
 
-    DIFFERS is known, too, but reads otherwise here: revised, or changed by a screening plugin.
+    DIFFERS is known, too, but not so here: revised, quarantined, or changed by a screening plugin.
     """
 
     STORED = "stored"
@@ -125,9 +125,10 @@ def _turn(
     if ref is None:
         return Fate.FORGOTTEN, ""
     ((_, record),) = writer.load(scope, [ref])
-    if _said(record) == _said(sent):
+    quarantined = Status.QUARANTINED in (record.status, kept.record.status)
+    if _said(record) == _said(sent) and (not quarantined or record.status is kept.record.status):
         return Fate.KNOWN, ""
-    if content == _content(scope, sent):
+    if _said(record) == _said(sent) or content == _content(scope, sent):
         return Fate.DIFFERS, ""
     return Fate.CONFLICT, "another turn has this id"
 

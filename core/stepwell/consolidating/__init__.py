@@ -126,12 +126,13 @@ class Consolidator:
         if row is None:
             return []
         self._unpark(row, "keys")
-        for task in self._tasks(row, _MANY):
-            if task.kind != "keys":
-                continue
-            if not proceed(run.counts.get("keyed", 0)):
-                break
-            self._work(row, [task], run)
+        going = True
+        while going and (tasks := [t for t in self._tasks(row, _MANY) if t.kind == "keys"]):
+            for task in tasks:
+                going = proceed(run.counts.get("keyed", 0))
+                if not going:
+                    break
+                self._work(row, [task], run)
         proceed(run.counts.get("keyed", 0))
         with self._committer.store.reading() as reader:
             parked = reader.work(row, _MANY, parked=True)
@@ -221,9 +222,17 @@ class Consolidator:
             records, gone = whole(view, refs), self._keyer.outgoing(view, refs)
         # Nothing is read while an embedder takes its time: others may write, and logs be emptied.
         with self._searcher.view(row.path) as view:
-            ops = self._keyer.missing(view, records)
-        self._done(row, ops + gone, batch, run)
-        run.counts["keyed"] = run.counts.get("keyed", 0) + len(records)
+            ops, bad = self._keyer.missing(view, records)
+
+        def then(writer: StoreWriter, _: Sequence[str]) -> None:
+            # What fails for a text of its own fails by itself from now on.
+            for ref in writer.find(row, [record.id for record in bad]).values():
+                writer.enqueue(row, "keys", ref, ref)
+
+        left = {record.id for record in bad}  # they keep the vectors of former embedders
+        ops += [op for op in gone if op.id not in left]
+        self._done(row, ops, batch, run, then=then)
+        run.counts["keyed"] = run.counts.get("keyed", 0) + len(records) - len(bad)
         return len(batch)
 
     def _later(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:

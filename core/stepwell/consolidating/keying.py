@@ -14,6 +14,8 @@ from stepwell.searching import VECTORS, ScopeView, Searcher, averaged, members_o
 
 _MANY = 2**62
 _WHO = "keys"
+#: Records that keys fail for before it is said that they fail for all, where few are made.
+_BAD = 3
 
 
 class Keyer:
@@ -23,7 +25,7 @@ class Keyer:
         self._searcher = searcher
         self._plugins = plugins
 
-    def outgoing(self, view: ScopeView, refs: Sequence[int]) -> list[Op]:
+    def outgoing(self, view: ScopeView, refs: Sequence[int]) -> list[Rekey]:
         """What takes away the vectors that former embedders made, whether they still open or not.
 
         The text of a record must be keyed anew in the same transaction.
@@ -45,18 +47,29 @@ class Keyer:
             for ref, space in held if ref in records
         ]  # fmt: skip
 
-    def missing(self, view: ScopeView, records: Sequence[Record]) -> list[Op]:
-        """Keys that `remember` could not make, or that another embedder made. PluginFailed."""
+    def missing(self, view: ScopeView, records: Sequence[Record]) -> tuple[list[Op], list[Record]]:
+        """Keys that `remember` could not make, or that another embedder made; what they fail for.
+
+        Raises PluginFailed where they fail for all, or for more than they are made for: then it is
+        not the texts that are wrong.
+        """
         models = view.models
         models.announce(records)
         ops: list[Op] = []
-        for record in records:
+        bad: list[Record] = []
+        for done, record in enumerate(records):
             keys, failed = self._searcher.keys_of(record, view)
-            if failed is not None:
+            if failed is not None and not bad:
+                # It was asked for together with others; by itself it may do.
+                keys, failed = self._searcher.keys_of(record, view)
+            if failed is None:
+                ops += _rekeyed(record, averaged(view, keys, members_of(view, record)))
+                continue
+            bad.append(record)
+            if len(bad) == len(records) or len(bad) >= max(_BAD, done - len(bad)):
                 raise PluginFailed(f"plugin {failed!r} failed in hook 'keys'")
-            ops += _rekeyed(record, averaged(view, keys, members_of(view, record)))
         models.done()
-        return ops
+        return ops, bad
 
     def group_keys(
         self, record: Record, members: Sequence[str], view: ScopeView

@@ -13,7 +13,6 @@ from langchain_core.prompts import PromptTemplate
 from scripted_langchain import Scripted
 
 from langchain_stepwell import StepwellChatMessageHistory, StepwellClassicMemory
-from stepwell import Memory
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -22,12 +21,6 @@ with warnings.catch_warnings():
 
 # All of it is deprecated, and many apps are made with it.
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
-
-
-@pytest.fixture
-def memory():
-    with Memory.open(":memory:") as memory:
-        yield memory
 
 
 @pytest.fixture

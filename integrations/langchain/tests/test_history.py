@@ -38,12 +38,6 @@ SOME = [
 
 
 @pytest.fixture
-def memory():
-    with Memory.open(":memory:") as memory:
-        yield memory
-
-
-@pytest.fixture
 def scope(memory):
     return memory.scope("ann")
 
