@@ -12,10 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stepwell import AsyncMemory, Edge, EdgeKind, Filter, Kind, Memory, Record, Supersede, Turn
+from stepwell import (
+    AsyncMemory,
+    Edge,
+    EdgeKind,
+    Filter,
+    Kind,
+    Memory,
+    Record,
+    Supersede,
+    Turn,
+    hookimpl,
+)
 from stepwell.errors import ExportFailed, InvalidFilter, InvalidQuery
 from stepwell.ops import Add, Hide, Link, SetState
-from stepwell.plugins import hookimpl
 from stepwell.testing.fakes import HashingEmbedder
 
 NOON = datetime(2026, 5, 17, 12, tzinfo=UTC)
