@@ -9,7 +9,15 @@ from datetime import datetime
 
 from stepwell.committing.door import apply_op, ref_of
 from stepwell.committing.queueing import queue_keys
-from stepwell.committing.restoring import IMPORT, NO_USAGE, Fate, Kept, restore, restore_slot
+from stepwell.committing.restoring import (
+    IMPORT,
+    NO_USAGE,
+    STAINED,
+    Fate,
+    Kept,
+    restore,
+    restore_slot,
+)
 from stepwell.committing.screening import label, screened, sized
 from stepwell.committing.spaces import left_spaces, outdated, unkeyed, unseen
 from stepwell.contracts import ScopeRow, Store, StoreWriter
@@ -29,7 +37,7 @@ from stepwell.ops import (
 from stepwell.plugins import Plugins
 
 __all__ = [
-    "NO_USAGE", "Applied", "Committer", "Fate", "Kept", "Seen", "label", "left_spaces", "outdated",
+    "NO_USAGE", "STAINED", "Applied", "Committer", "Fate", "Kept", "Seen", "label", "left_spaces", "outdated",
     "queue_keys", "ref_of", "screened", "sized", "unkeyed", "unseen",
 ]  # fmt: skip
 
@@ -136,15 +144,17 @@ class Committer:
         return Applied(tuple(done), tuple(dropped), tuple(ids))
 
     def restore(
-        self, scope: ScopeRow, batch: Sequence[Kept], *, alone: bool
+        self, scope: ScopeRow, batch: Sequence[Kept], other: set[str], *, alone: bool
     ) -> list[tuple[Fate, str]]:
         """Store records as an export holds them, in one transaction; what became of each.
 
+        `other` are the names of those that are not here as they are there; names are added to it.
+        What comes from one of them is refused.
         Raises InvalidOp when the scope was erased meanwhile.
         """
         with self.store.writing(self.clock()) as writer:
             fates, new = restore(
-                writer, scope, batch, alone=alone, slow=self._plugins.has("later_keys")
+                writer, scope, batch, other, alone=alone, slow=self._plugins.has("later_keys")
             )
         self.tell([Add(record=item.record, keys=tuple(item.keys), who=IMPORT) for item in new])
         return fates

@@ -22,6 +22,8 @@ IMPORT = "import"
 #: Work whose tasks are about many turns that came one after the other.
 _SPANNING = "segment"
 NO_USAGE = Usage()
+#: Why what comes from something is refused.
+STAINED = "it comes from a text that is another here"
 
 
 class Fate(StrEnum):
@@ -36,6 +38,9 @@ class Fate(StrEnum):
     FORGOTTEN = "forgotten"
     CONFLICT = "conflict"
     REFUSED = "refused"
+
+
+_OTHER = (Fate.DIFFERS, Fate.CONFLICT, Fate.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,13 @@ class Kept:
 
 
 def restore(
-    writer: StoreWriter, scope: ScopeRow, batch: Sequence[Kept], *, alone: bool, slow: bool
-) -> tuple[list[tuple[Fate, str]], list[NewRecord]]:
-    """Store what is new of a batch; what became of each, and what was stored."""
+    writer: StoreWriter, scope: ScopeRow, batch: Sequence[Kept], other: set[str], *,
+    alone: bool, slow: bool,
+) -> tuple[list[tuple[Fate, str]], list[NewRecord]]:  # fmt: skip
+    """Store what is new of a batch; what became of each, and what was stored.
+
+    `other` are names of what is not here as it is there; they become more.
+    """
     if writer.again(scope) is None:
         raise InvalidOp("the scope was erased meanwhile")
     fates: list[tuple[Fate, str]] = []
@@ -72,9 +81,14 @@ def restore(
     here: dict[str, Kept] = {}
     taken: set[str] = set()
     for kept in batch:
-        judge = _derived if kept.sent is None else _turn
-        fate = judge(writer, scope, kept, here)
+        if kept.sent is not None:
+            fate = _turn(writer, scope, kept, here)
+        else:
+            fate = _derived(writer, scope, kept, here, other)
         fates.append(fate)
+        altered = kept.sent is not None and _said(kept.sent) != _said(kept.record)
+        if altered or fate[0] in _OTHER:
+            other.add(kept.name)
         if fate[0] is Fate.STORED:
             here[kept.name] = kept
             item = _new(writer, scope, kept, taken)
@@ -84,7 +98,7 @@ def restore(
     if new:
         writer.append(scope, new)
     for kept, item in stored:
-        _beside(writer, scope, kept, item)
+        _beside(writer, scope, kept, item, other)
     _queue(writer, scope, stored)
     for kept, became in zip(batch, fates, strict=True):
         if became[0] in (Fate.FORGOTTEN, Fate.REFUSED):
@@ -134,7 +148,7 @@ def _turn(
 
 
 def _derived(
-    writer: StoreWriter, scope: ScopeRow, kept: Kept, here: dict[str, Kept]
+    writer: StoreWriter, scope: ScopeRow, kept: Kept, here: dict[str, Kept], other: set[str]
 ) -> tuple[Fate, str]:
     name = kept.name
     if name in here:
@@ -150,6 +164,8 @@ def _derived(
     below = [edge.target for edge in kept.edges if edge.kind in RESTING and edge.source == name]
     if not below:
         return Fate.REFUSED, "a derived record needs the records it comes from"
+    if not other.isdisjoint(below):
+        return Fate.REFUSED, STAINED
     missing = _missing(writer, scope, below, here)
     return missing or (Fate.STORED, "")
 
@@ -180,12 +196,16 @@ def _new(writer: StoreWriter, scope: ScopeRow, kept: Kept, taken: set[str]) -> N
     return NewRecord(record, handle, content, kept.keys, who=IMPORT, kept=True)
 
 
-def _beside(writer: StoreWriter, scope: ScopeRow, kept: Kept, item: NewRecord) -> None:
+def _beside(
+    writer: StoreWriter, scope: ScopeRow, kept: Kept, item: NewRecord, other: set[str]
+) -> None:
     """The edges of a record that was stored just now, and its line in the ledger."""
     for edge in kept.edges:
         ends = writer.find(scope, [edge.source, edge.target])
         source, target = ends.get(edge.source), ends.get(edge.target)
-        if source is None or target is None or _missing(writer, scope, edge.sources, {}):
+        if source is None or target is None or not other.isdisjoint(edge.sources):
+            continue
+        if _missing(writer, scope, edge.sources, {}):
             continue  # its other end, or what said it, is not here
         if edge.kind in RESTING and source != item.ref:
             continue  # what was here before does not come to rest on this

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from stepwell.contracts import EdgeRow, ScopeRow, Store, StoreReader
 from stepwell.errors import ExportFailed
 from stepwell.filters import Filter, names_field
-from stepwell.models import Kind, Record, Report
+from stepwell.models import Record, Report, Usage
 from stepwell.transfer.lines import (
     WAITS,
     EdgeLine,
@@ -102,9 +102,9 @@ class Exporter:
 
 
 class _Walk:
-    """The records of a scope in the order of the file: turns as they came, then derived ones.
+    """The records of a scope in the order of the file: as they came.
 
-    A derived record comes after all that it rests on; else they, too, stand as they came.
+    But what rests on something that came later stands after that.
     """
 
     def __init__(self, reader: StoreReader, row: ScopeRow, where: Filter | None) -> None:
@@ -112,115 +112,96 @@ class _Walk:
         self._row = row
         self._where = where
         self._active = where is not None and not names_field(where, "status")
-        self._names: dict[int, tuple[str, bool]] = {}
+        self._names: dict[int, str] = {}
         self._chosen: set[int] | None = None if where is None else set()
         self._held: dict[int, Record] = {}
         self._last = 0
-        self._odd = False  # whether there are derived records that look like turns
         self._waits = _spans(reader, row)
         self.total = reader.count(row, where, active=self._active)
 
-    def records(self) -> Iterator[tuple[Record, list[EdgeLine], Any, list[str]]]:
+    def records(self) -> Iterator[tuple[Record, list[EdgeLine], Usage, list[str]]]:
         """Records, each with its edges to those before it, its ledger's line, and its work."""
-        yield from self._turns()
-        self._last = 0
-        yield from self._derived()
-
-    def _turns(self) -> Iterator[tuple[Record, list[EdgeLine], Any, list[str]]]:
-        wanted = Filter(level=0) if self._where is None else self._where & Filter(level=0)
-        while refs := self._reader.select(self._row, wanted, self._last, _PAGE, self._active):
-            for ref, record in self._reader.load(self._row, refs):
-                self._name(ref, record)
-                if record.turn is not None:
-                    self._last = ref
-                    if self._chosen is not None:
-                        self._chosen.add(ref)
-                    yield self._whole(ref, record, self._edges(ref))
-                elif record.kind is Kind.EPISODE:
-                    self._odd = True
-            self._last = refs[-1]
-
-    def _derived(self) -> Iterator[tuple[Record, list[EdgeLine], Any, list[str]]]:
-        after = 0
         waiting: dict[int, list[int]] = {}
         left: dict[int, int] = {}
-        some = None if self._odd else ~Filter(level=0, kind=Kind.EPISODE)
-        while refs := self._reader.select(self._row, some, after, _PAGE, False):
+        after = 0
+        while refs := self._reader.select(self._row, None, after, _PAGE, False):
+            self._choose(refs)
             for ref, record in self._reader.load(self._row, refs):
-                if record.turn is not None or not self._may(ref):
+                if not self._may(ref, record):
                     continue
-                self._last = ref
-                below = {b for b in self._below(ref) if not self._before(b)}
+                self._last, self._held[ref] = ref, record
                 self._name(ref, record)
+                below = {b for b in self._below(ref, record) if b > ref or b in self._held}
                 if below:
-                    self._held[ref], left[ref] = record, len(below)
+                    left[ref] = len(below)
                     for b in below:
                         waiting.setdefault(b, []).append(ref)
                     continue
                 ready = [ref]
-                self._held[ref] = record
                 while ready:
                     now = heapq.heappop(ready)
-                    yield self._whole(now, self._held.pop(now), self._edges(now))
+                    record = self._held.pop(now)
+                    yield record, self._edges(now), self._usage(now), self._works(now, record)
                     for above in waiting.pop(now, ()):
                         left[above] -= 1
                         if not left[above]:
                             heapq.heappush(ready, above)
             after = refs[-1]
 
-    def _may(self, ref: int) -> bool:
-        """Whether a derived record rests on nothing but what is chosen."""
+    def _choose(self, refs: Sequence[int]) -> None:
+        """Note which turns of a page the filter picks."""
+        if self._chosen is not None and self._where is not None:
+            turns = self._where & Filter(level=0)
+            first, last = refs[0], refs[-1]
+            found = self._reader.select(self._row, turns, first - 1, len(refs), self._active)
+            self._chosen.update(ref for ref in found if ref <= last)
+
+    def _may(self, ref: int, record: Record) -> bool:
+        """Whether a record is chosen: a turn by itself, another if all is that it rests on."""
         if self._chosen is None:
             return True
-        if not self._chosen.issuperset(self._below(ref)):
-            return False
-        self._chosen.add(ref)
-        return True
+        if record.turn is None:
+            self._chosen.discard(ref)
+            if not self._chosen.issuperset(self._below(ref, record)):
+                return False
+            self._chosen.add(ref)
+        return ref in self._chosen
 
-    def _below(self, ref: int) -> list[int]:
-        return self._reader.origins(self._row, ref)
-
-    def _before(self, ref: int) -> bool:
-        """Whether a record that a derived one has to do with stands before it in the file."""
-        if self._chosen is not None and ref not in self._chosen:
-            return False
-        return self._known(ref)[1] or (ref <= self._last and ref not in self._held)
+    def _below(self, ref: int, record: Record) -> list[int]:
+        return [] if record.turn is not None else self._reader.origins(self._row, ref)
 
     def _edges(self, ref: int) -> list[EdgeLine]:
+        """Edges to what stands before a record in the file, and to itself."""
         found: list[EdgeLine] = []
-        turn = self._known(ref)[1]
         for edge in self._reader.edges(self._row, ref):
             other = edge.target if edge.source == ref else edge.source
-            if turn:
-                here = self._known(other)[1] and other <= ref
-                here = here and (self._chosen is None or other in self._chosen)
-            else:
-                here = other == ref or self._before(other)
-            if here:
-                found.append(_line(edge, ref, self._known(other)[0]))
+            chosen = self._chosen is None or other in self._chosen
+            if chosen and other <= self._last and other not in self._held:
+                found.append(_line(edge, ref, self._known(other)))
         return sorted(found, key=lambda e: (e.kind, e.to is None, e.to or e.of or ""))
 
-    def _known(self, ref: int) -> tuple[str, bool]:
-        """A record's name in edges, and whether it is a turn."""
+    def _usage(self, ref: int) -> Usage:
+        return self._reader.usage(self._row, ref)
+
+    def _works(self, ref: int, record: Record) -> list[str]:
+        return [
+            kind for kind, spans in self._waits.items()
+            if _within(spans, ref) and (kind != "segment" or record.turn is not None)
+        ]  # fmt: skip
+
+    def _known(self, ref: int) -> str:
+        """A record's name in edges."""
         known = self._names.get(ref)
         if known is None:
             ((_, record),) = self._reader.load(self._row, [ref])
             known = self._name(ref, record)
         return known
 
-    def _name(self, ref: int, record: Record) -> tuple[str, bool]:
+    def _name(self, ref: int, record: Record) -> str:
         if len(self._names) >= _KNOWN:
             self._names.clear()
-        known = self._names[ref] = (record.turn or record.id, record.turn is not None)
+        known = self._names[ref] = record.turn or record.id
         return known
-
-    def _whole(
-        self, ref: int, record: Record, edges: list[EdgeLine]
-    ) -> tuple[Record, list[EdgeLine], Any, list[str]]:
-        waits = [kind for kind, spans in self._waits.items() if _within(spans, ref)]
-        if record.turn is None:
-            waits = [kind for kind in waits if kind != "segment"]
-        return record, edges, self._reader.usage(self._row, ref), waits
 
 
 def _line(edge: EdgeRow, ref: int, other: str) -> EdgeLine:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stepwell.committing import Committer, Fate, Kept, screened
+from stepwell.committing import STAINED, Committer, Fate, Kept, screened
 from stepwell.contracts import Rejected, ScopeRow
 from stepwell.errors import InvalidTurn
 from stepwell.models import Document, EdgeKind, Problem, Report, Slot, Status
-from stepwell.ops import RESTING
 from stepwell.plugins import Plugins
 from stepwell.searching import Searcher, averaged
 from stepwell.transfer.lines import (
@@ -110,16 +109,26 @@ class Restorer:
 
     def screen(self, row: ScopeRow, batch: list[Kept]) -> list[Kept | str]:
         """Turns as screening plugins leave them, or why one is refused."""
-        if not self._plugins.has("screen_turns"):
-            return list(batch)
         sent = [kept.sent for kept in batch if kept.sent is not None]
+        if not sent or not self._plugins.has("screen_turns"):
+            return list(batch)
         with self._searcher.view(row.path) as view:
-            answers = screened(self._plugins, sent, view)
-        return [
-            answer.reason or "rejected" if isinstance(answer, Rejected)
-            else screened_as(kept, answer)
-            for kept, answer in zip(batch, answers, strict=True)
-        ]  # fmt: skip
+            answers = iter(screened(self._plugins, sent, view))
+        made: list[Kept | str] = []
+        for kept in batch:
+            answer = None if kept.sent is None else next(answers)
+            if isinstance(answer, Rejected):
+                made.append(answer.reason or "rejected")
+            else:
+                made.append(kept if answer is None else screened_as(kept, answer))
+        return made
+
+    def awaits(self, kept: Kept, batch: list[tuple[int, Kept]]) -> bool:
+        """Whether the vector of a group is made of those of records that are not stored yet."""
+        if self._searcher.models.space is None:
+            return False
+        members = {e.target for e in kept.edges if e.kind is EdgeKind.CONTAINS}
+        return any(held.name in members for _, held in batch)
 
     def keyed(self, row: ScopeRow, batch: list[Kept]) -> list[Kept]:
         """The same with keys, made here and now."""
@@ -144,10 +153,10 @@ class Restorer:
             view.models.done()
         return made
 
-    def store(self, row: ScopeRow, batch: list[Kept]) -> list[tuple[Fate, str]]:
-        """One transaction."""
+    def store(self, row: ScopeRow, batch: list[Kept], other: set[str]) -> list[tuple[Fate, str]]:
+        """One transaction. See Committer.restore."""
         alone = self._searcher.models.space is None
-        return self._committer.restore(row, batch, alone=alone)
+        return self._committer.restore(row, batch, other, alone=alone)
 
     def store_slot(self, row: ScopeRow, slot: Slot) -> tuple[Fate, str]:
         """One transaction."""
@@ -181,11 +190,10 @@ class _Run:
         self._source = source
         self._tally = tally
         self._progress = progress
-        self._turns: list[tuple[int, Kept]] = []
-        self._derived: list[tuple[int, Kept]] = []
+        self._batch: list[tuple[int, Kept]] = []
         self._documents: list[tuple[int, Document]] = []
         self._bytes = 0
-        #: Names of turns and records that read otherwise here, or that are refused.
+        #: Names of turns and records that are not here as they are in the file.
         self._other: set[str] = set()
 
     def run(self) -> None:
@@ -245,12 +253,12 @@ class _Run:
         where = f"line {number}"
         try:
             if name == "turn":
-                self._turns.append((number, kept_turn(said, self._row.path)))
+                self._batch.append((number, kept_turn(said, self._row.path)))
             elif name == "record":
                 kept = kept_record(said, self._row.path)
-                if self._awaits(kept):
+                if self._restorer.awaits(kept, self._batch):
                     self._flush()
-                self._derived.append((number, kept))
+                self._batch.append((number, kept))
             elif name == "slot":
                 self._flush()
                 self._slot(where, kept_slot(said))
@@ -264,24 +272,14 @@ class _Run:
             self._tally.refuse(where, reasons(error))
         except RecursionError:
             self._tally.refuse(where, "is nested too deep")
-        held = len(self._turns) + len(self._derived) + len(self._documents)
-        if held >= BATCH or self._bytes >= _BATCH_BYTES:
+        if len(self._batch) + len(self._documents) >= BATCH or self._bytes >= _BATCH_BYTES:
             self._flush()
 
-    def _awaits(self, kept: Kept) -> bool:
-        """Whether the keys of a group are made of those of records that are not stored yet."""
-        if self._turns:
-            return True
-        held = {k.name for _, k in self._derived}
-        return any(e.kind is EdgeKind.CONTAINS and e.target in held for e in kept.edges)
-
     def _flush(self) -> None:
-        turns, derived, documents = self._turns, self._derived, self._documents
-        self._turns, self._derived, self._documents, self._bytes = [], [], [], 0
-        if turns:
-            self._store_turns(turns)
-        if derived:
-            self._store_derived(derived)
+        batch, documents = self._batch, self._documents
+        self._batch, self._documents, self._bytes = [], [], 0
+        if batch:
+            self._store(batch)
         if documents:
             fates = self._restorer.store_documents(self._row, [one for _, one in documents])
             for (number, _), fate in zip(documents, fates, strict=True):
@@ -289,7 +287,7 @@ class _Run:
         if self._progress is not None:
             self._progress(self._source.done, self._source.size)
 
-    def _store_turns(self, batch: list[tuple[int, Kept]]) -> None:
+    def _store(self, batch: list[tuple[int, Kept]]) -> None:
         going: list[tuple[int, Kept]] = []
         answers = self._restorer.screen(self._row, [kept for _, kept in batch])
         for (number, kept), answer in zip(batch, answers, strict=True):
@@ -298,40 +296,15 @@ class _Run:
                 self._tally.refuse(f"line {number}", f"screened out: {answer}")
             else:
                 going.append((number, answer))
-        self._store("turns", going)
-
-    def _store_derived(self, batch: list[tuple[int, Kept]]) -> None:
-        going: list[tuple[int, Kept]] = []
-        for number, kept in batch:
-            if self._stained(kept):
-                self._other.add(kept.name)
-                self._tally.refuse(f"line {number}", "it comes from a text that is another here")
-            else:
-                edges = tuple(e for e in kept.edges if self._other.isdisjoint(e.sources))
-                going.append((number, replace(kept, edges=edges)))
-        self._store("derived", going)
-
-    def _stained(self, kept: Kept) -> bool:
-        """Whether a record comes from a turn that reads otherwise here than where it was made."""
-        if not self._other:
-            return False
-        below = (e for e in kept.edges if e.source == kept.name and e.kind in RESTING)
-        return any(edge.target in self._other for edge in below)
-
-    def _store(self, name: str, batch: list[tuple[int, Kept]]) -> None:
-        if not batch:
-            return
-        keyed = self._restorer.keyed(self._row, [kept for _, kept in batch])
-        fates = self._restorer.store(self._row, keyed)
-        for (number, kept), fate in zip(batch, fates, strict=True):
+        keyed = self._restorer.keyed(self._row, [kept for _, kept in going])
+        fates = self._restorer.store(self._row, keyed, self._other)
+        for (number, kept), fate in zip(going, fates, strict=True):
+            name = "derived" if kept.sent is None else "turns"
             self._tally.fated(name, fate, f"line {number}")
-            altered = kept.sent is not None and kept.sent.text != kept.record.text
-            if altered or fate[0] in (Fate.DIFFERS, Fate.CONFLICT, Fate.REFUSED):
-                self._other.add(kept.name)
 
     def _slot(self, where: str, slot: Slot) -> None:
         if not self._other.isdisjoint(slot.sources):
-            self._tally.refuse(where, "it comes from a text that is another here")
+            self._tally.refuse(where, STAINED)
         else:
             self._tally.fated("slots", self._restorer.store_slot(self._row, slot), where)
 
