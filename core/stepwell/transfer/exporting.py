@@ -140,8 +140,8 @@ class _Walk:
                 ready = [ref]
                 while ready:
                     now = heapq.heappop(ready)
-                    record = self._held.pop(now)
-                    yield record, self._edges(now), self._usage(now), self._works(now, record)
+                    one = self._held.pop(now)
+                    yield one, self._edges(now), self._usage(now), self._works(now, one)
                     for above in waiting.pop(now, ()):
                         left[above] -= 1
                         if not left[above]:

@@ -164,7 +164,7 @@ class Writer(Reader):
             contents.append(
                 (ref, number, r.turn, r.actor, r.role, r.session, r.task,
                  dumps(r.payload) if r.payload else None, extra_of(r),
-                 _BLANKED if r.status is Status.STALE else r.text)
+                 _BLANKED if r.status is Status.STALE and not r.text else r.text)
             )  # fmt: skip
             records.append(
                 (number, ref, raw, ref, r.level, KIND_CODE[r.kind], ORIGIN_CODE[r.origin],
