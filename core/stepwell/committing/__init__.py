@@ -9,15 +9,7 @@ from datetime import datetime
 
 from stepwell.committing.door import apply_op, ref_of
 from stepwell.committing.queueing import queue_keys
-from stepwell.committing.restoring import (
-    IMPORT,
-    NO_USAGE,
-    STAINED,
-    Fate,
-    Kept,
-    restore,
-    restore_slot,
-)
+from stepwell.committing.restoring import IMPORT, NO_USAGE, STAINED, Fate, Kept, Restoring
 from stepwell.committing.screening import label, screened, sized
 from stepwell.committing.spaces import left_spaces, outdated, unkeyed, unseen
 from stepwell.contracts import ScopeRow, Store, StoreWriter
@@ -37,8 +29,8 @@ from stepwell.ops import (
 from stepwell.plugins import Plugins
 
 __all__ = [
-    "NO_USAGE", "STAINED", "Applied", "Committer", "Fate", "Kept", "Seen", "label", "left_spaces", "outdated",
-    "queue_keys", "ref_of", "screened", "sized", "unkeyed", "unseen",
+    "NO_USAGE", "STAINED", "Applied", "Committer", "Fate", "Kept", "Seen", "label", "left_spaces",
+    "outdated", "queue_keys", "ref_of", "screened", "sized", "unkeyed", "unseen",
 ]  # fmt: skip
 
 log = logging.getLogger("stepwell.committing")
@@ -153,16 +145,17 @@ class Committer:
         Raises InvalidOp when the scope was erased meanwhile.
         """
         with self.store.writing(self.clock()) as writer:
-            fates, new = restore(
-                writer, scope, batch, other, alone=alone, slow=self._plugins.has("later_keys")
-            )
+            restoring = Restoring(writer, scope, other)
+            slow = self._plugins.has("later_keys")
+            fates = restoring.store(batch, alone=alone, slow=slow)
+        new = restoring.new
         self.tell([Add(record=item.record, keys=tuple(item.keys), who=IMPORT) for item in new])
         return fates
 
     def restore_slot(self, scope: ScopeRow, slot: Slot) -> tuple[Fate, str]:
         """Store a slot as an export holds it, unless there is one of that name."""
         with self.store.writing(self.clock()) as writer:
-            return restore_slot(writer, scope, slot)
+            return Restoring(writer, scope, set()).slot(slot)
 
     def purge(
         self, scope: ScopeRow, select: Callable[[StoreWriter], Sequence[int]]

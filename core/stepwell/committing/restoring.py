@@ -6,7 +6,7 @@ all. What the scope has forgotten, and what rests on that, does not come back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +40,10 @@ class Fate(StrEnum):
     REFUSED = "refused"
 
 
+#: A fate, and why.
+Fated = tuple[Fate, str]
+_STORED, _KNOWN, _FORGOTTEN = (Fate.STORED, ""), (Fate.KNOWN, ""), (Fate.FORGOTTEN, "")
+_TAKEN = (Fate.CONFLICT, "another record has this id")
 _OTHER = (Fate.DIFFERS, Fate.CONFLICT, Fate.REFUSED)
 
 
@@ -65,190 +69,171 @@ class Kept:
         return self.record.turn or self.record.id
 
 
-def restore(
-    writer: StoreWriter, scope: ScopeRow, batch: Sequence[Kept], other: set[str], *,
-    alone: bool, slow: bool,
-) -> tuple[list[tuple[Fate, str]], list[NewRecord]]:  # fmt: skip
-    """Store what is new of a batch; what became of each, and what was stored.
+class Restoring:
+    """One transaction. `other` are names of what is not here as it is there; they become more."""
 
-    `other` are names of what is not here as it is there; they become more.
-    """
-    if writer.again(scope) is None:
-        raise InvalidOp("the scope was erased meanwhile")
-    fates: list[tuple[Fate, str]] = []
-    new: list[NewRecord] = []
-    stored: list[tuple[Kept, NewRecord]] = []
-    here: dict[str, Kept] = {}
-    taken: set[str] = set()
-    for kept in batch:
-        if kept.sent is not None:
-            fate = _turn(writer, scope, kept, here)
-        else:
-            fate = _derived(writer, scope, kept, here, other)
-        fates.append(fate)
+    def __init__(self, writer: StoreWriter, scope: ScopeRow, other: set[str]) -> None:
+        if writer.again(scope) is None:
+            raise InvalidOp("the scope was erased meanwhile")
+        self._writer = writer
+        self._scope = scope
+        self._other = other
+        self._here: dict[str, Kept] = {}
+        self._taken: set[str] = set()
+        self.new: list[NewRecord] = []
+
+    def store(self, batch: Sequence[Kept], *, alone: bool, slow: bool) -> list[Fated]:
+        """Store what is new of a batch; what became of each. `new` is what was stored."""
+        fates = [self._judged(kept) for kept in batch]
+        pairs = list(zip(self._here.values(), self.new, strict=True))
+        if self.new:
+            self._writer.append(self._scope, self.new)
+        for kept, item in pairs:
+            self._beside(kept, item)
+        self._queue(pairs)
+        for kept, (became, _) in zip(batch, fates, strict=True):
+            if became in (Fate.FORGOTTEN, Fate.REFUSED):
+                self._instead(kept)
+        whole = [item for item in self.new if item.record.status is not Status.STALE]
+        if whole:
+            degraded = [item for kept, item in pairs if kept.degraded]
+            queue_keys(self._writer, self._scope, whole, degraded, alone=alone, slow=slow)
+        return fates
+
+    def slot(self, slot: Slot) -> Fated:
+        """Store a slot, unless there is one of that name, or it came from what is not here."""
+        held = self._writer.slot(self._scope, slot.name)
+        if held.version:
+            same = (held.text, held.budget) == (slot.text, slot.budget)
+            return _KNOWN if same else (Fate.CONFLICT, "the slot has another text here")
+        missing = self._missing(slot.sources)
+        if missing is None:
+            self._writer.set_slot(self._scope, slot, IMPORT, "")
+        return missing or _STORED
+
+    # what becomes of what ---------------------------------------------------------------------
+
+    def _judged(self, kept: Kept) -> Fated:
+        fate = self._derived(kept) if kept.sent is None else self._turn(kept, kept.sent)
+        if fate[0] is Fate.STORED:
+            item = self._new(kept)
+            self._here[kept.name] = kept
+            self._taken.add(item.record.id)
+            self.new.append(item)
         altered = kept.sent is not None and _said(kept.sent) != _said(kept.record)
         if altered or fate[0] in _OTHER:
-            other.add(kept.name)
-        if fate[0] is Fate.STORED:
-            here[kept.name] = kept
-            item = _new(writer, scope, kept, taken)
-            taken.add(item.record.id)
-            new.append(item)
-            stored.append((kept, item))
-    if new:
-        writer.append(scope, new)
-    for kept, item in stored:
-        _beside(writer, scope, kept, item, other)
-    _queue(writer, scope, stored)
-    for kept, became in zip(batch, fates, strict=True):
-        if became[0] in (Fate.FORGOTTEN, Fate.REFUSED):
-            _instead(writer, scope, kept)
-    whole = [item for item in new if item.record.status is not Status.STALE]
-    degraded = [item for kept, item in stored if kept.degraded]
-    if whole:
-        queue_keys(writer, scope, whole, degraded, alone=alone, slow=slow)
-    return fates, new
+            self._other.add(kept.name)
+        return fate
 
+    def _turn(self, kept: Kept, sent: Turn) -> Fated:
+        twin = self._here.get(kept.name)
+        if twin is not None:
+            same = twin.sent is not None and _said(twin.sent) == _said(sent)
+            return _KNOWN if same else _TAKEN
+        known = self._writer.identity(self._scope, keyed(self._scope.secret, "turn", kept.name))
+        if known is None:
+            return _STORED
+        ref, content = known
+        if ref is None:
+            return _FORGOTTEN
+        ((_, record),) = self._writer.load(self._scope, [ref])
+        if _said(record) != _said(sent):
+            return (Fate.DIFFERS, "") if content == self._content(sent) else _TAKEN
+        states = {record.status, kept.record.status}
+        return (Fate.DIFFERS, "") if len(states) > 1 and Status.QUARANTINED in states else _KNOWN
 
-def restore_slot(writer: StoreWriter, scope: ScopeRow, slot: Slot) -> tuple[Fate, str]:
-    """Store a slot, unless there is one of that name, or it came from what is not here."""
-    held = writer.slot(scope, slot.name)
-    if held.version:
-        same = (held.text, held.budget) == (slot.text, slot.budget)
-        return (Fate.KNOWN if same else Fate.CONFLICT), "the slot has another text here"
-    missing = _missing(writer, scope, slot.sources, {})
-    if missing is not None:
-        return missing
-    writer.set_slot(scope, slot, IMPORT, "")
-    return Fate.STORED, ""
+    def _derived(self, kept: Kept) -> Fated:
+        name = kept.name
+        ref = self._writer.find(self._scope, [name]).get(name)
+        if ref is not None or name in self._here:
+            loaded = [] if ref is None else self._writer.load(self._scope, [ref])
+            mine = (kept.record.kind, kept.record.level, None)
+            same = any((r.kind, r.level, r.turn) == mine for _, r in loaded)
+            return _KNOWN if same else _TAKEN
+        if self._gone(name):
+            return _FORGOTTEN
+        below = [edge.target for edge in kept.edges if edge.kind in RESTING and edge.source == name]
+        if not below:
+            return Fate.REFUSED, "a derived record needs the records it comes from"
+        if not self._other.isdisjoint(below):
+            return Fate.REFUSED, STAINED
+        return self._missing(below) or _STORED
 
+    def _missing(self, names: Sequence[str]) -> Fated | None:
+        """Why what comes from some records cannot be stored; None if all of them are here."""
+        away = [name for name in names if name not in self._here]
+        found = self._writer.find(self._scope, away)
+        for name in away:
+            if found.get(name) is None:
+                lost = name in found or self._gone(name)
+                why = "it comes from a record that is not here"
+                return _FORGOTTEN if lost else (Fate.REFUSED, why)
+        return None
 
-def _turn(
-    writer: StoreWriter, scope: ScopeRow, kept: Kept, here: dict[str, Kept]
-) -> tuple[Fate, str]:
-    sent, name = kept.sent, kept.name
-    assert sent is not None  # noqa: S101 - a turn was sent
-    if name in here:
-        twin = here[name].sent
-        same = twin is not None and _said(twin) == _said(sent)
-        return (Fate.KNOWN, "") if same else (Fate.CONFLICT, "another turn has this id")
-    known = writer.identity(scope, keyed(scope.secret, "turn", name))
-    if known is None:
-        return Fate.STORED, ""
-    ref, content = known
-    if ref is None:
-        return Fate.FORGOTTEN, ""
-    ((_, record),) = writer.load(scope, [ref])
-    quarantined = Status.QUARANTINED in (record.status, kept.record.status)
-    if _said(record) == _said(sent) and (not quarantined or record.status is kept.record.status):
-        return Fate.KNOWN, ""
-    if _said(record) == _said(sent) or content == _content(scope, sent):
-        return Fate.DIFFERS, ""
-    return Fate.CONFLICT, "another turn has this id"
+    def _gone(self, name: str) -> bool:
+        handle = gone(self._scope.secret, name)
+        return self._writer.identity(self._scope, handle) is not None
 
+    # what is written --------------------------------------------------------------------------
 
-def _derived(
-    writer: StoreWriter, scope: ScopeRow, kept: Kept, here: dict[str, Kept], other: set[str]
-) -> tuple[Fate, str]:
-    name = kept.name
-    if name in here:
-        return Fate.CONFLICT, "another record has this id"
-    ref = writer.find(scope, [name]).get(name)
-    if ref is not None:
-        ((_, record),) = writer.load(scope, [ref])
-        if (record.kind, record.level, record.turn) != (kept.record.kind, kept.record.level, None):
-            return Fate.CONFLICT, "another record has this id"
-        return Fate.KNOWN, ""
-    if writer.identity(scope, gone(scope.secret, name)) is not None:
-        return Fate.FORGOTTEN, ""
-    below = [edge.target for edge in kept.edges if edge.kind in RESTING and edge.source == name]
-    if not below:
-        return Fate.REFUSED, "a derived record needs the records it comes from"
-    if not other.isdisjoint(below):
-        return Fate.REFUSED, STAINED
-    missing = _missing(writer, scope, below, here)
-    return missing or (Fate.STORED, "")
+    def _new(self, kept: Kept) -> NewRecord:
+        record, handle, content = kept.record, None, None
+        if kept.sent is not None:
+            handle = keyed(self._scope.secret, "turn", kept.name)
+            content = self._content(kept.sent)
+            if record.id in self._taken or self._writer.find(self._scope, [record.id]):
+                made = record_id(self._scope.secret, record.stored_at, kept.name)
+                record = record.model_copy(update={"id": made})
+        record = record.model_copy(update={"scope": self._scope.path})
+        return NewRecord(record, handle, content, kept.keys, who=IMPORT, kept=True)
 
+    def _content(self, sent: Turn) -> bytes:
+        return content_hash(self._scope.secret, sent.text, sent.role, sent.actor, sent.session)
 
-def _missing(
-    writer: StoreWriter, scope: ScopeRow, names: Sequence[str], here: dict[str, Kept]
-) -> tuple[Fate, str] | None:
-    """Why what comes from some records cannot be stored; None if all of them are here."""
-    found = writer.find(scope, [name for name in names if name not in here])
-    for name in names:
-        if name not in here and found.get(name) is None:
-            lost = name in found or writer.identity(scope, gone(scope.secret, name)) is not None
-            return (
-                (Fate.FORGOTTEN, "") if lost
-                else (Fate.REFUSED, "it comes from a record that is not here")
-            )  # fmt: skip
-    return None
+    def _beside(self, kept: Kept, item: NewRecord) -> None:
+        """The edges of a record that was stored just now, and its line in the ledger."""
+        for edge in kept.edges:
+            ends = self._writer.find(self._scope, [edge.source, edge.target])
+            source, target = ends.get(edge.source), ends.get(edge.target)
+            if source is None or target is None or not self._other.isdisjoint(edge.sources):
+                continue  # its other end, or what said it, is not here
+            if self._missing(edge.sources) or (edge.kind in RESTING and source != item.ref):
+                continue  # what was here before does not come to rest on this
+            row = EdgeRow(source, edge.kind, target, edge.weight, edge.label, edge.sources)
+            self._writer.link(self._scope, row)
+        if kept.usage != NO_USAGE:
+            self._writer.keep_usage(self._scope, item.ref, kept.usage)
 
+    def _instead(self, kept: Kept) -> None:
+        """What a record had superseded holds, where that record does not come in."""
+        writer, scope = self._writer, self._scope
+        for edge in kept.edges:
+            if edge.kind is not EdgeKind.SUPERSEDES or edge.source != kept.name:
+                continue
+            ref = writer.find(scope, [edge.target]).get(edge.target)
+            if ref is None or writer.links(scope, [ref], EdgeKind.SUPERSEDES, into=True):
+                continue
+            for _, record in writer.load(scope, [ref]):
+                if record.status is Status.SUPERSEDED:
+                    before = writer.set_state(scope, ref, status=Status.ACTIVE, valid_to=None)
+                    writer.journal_op(scope, "set_state", ref, who=IMPORT, before=before)
 
-def _new(writer: StoreWriter, scope: ScopeRow, kept: Kept, taken: set[str]) -> NewRecord:
-    record, handle, content = kept.record, None, None
-    if kept.sent is not None:
-        handle, content = keyed(scope.secret, "turn", kept.name), _content(scope, kept.sent)
-        if record.id in taken or writer.find(scope, [record.id]):
-            made = record_id(scope.secret, record.stored_at, kept.name)
-            record = record.model_copy(update={"id": made})
-    record = record.model_copy(update={"scope": scope.path})
-    return NewRecord(record, handle, content, kept.keys, who=IMPORT, kept=True)
-
-
-def _beside(
-    writer: StoreWriter, scope: ScopeRow, kept: Kept, item: NewRecord, other: set[str]
-) -> None:
-    """The edges of a record that was stored just now, and its line in the ledger."""
-    for edge in kept.edges:
-        ends = writer.find(scope, [edge.source, edge.target])
-        source, target = ends.get(edge.source), ends.get(edge.target)
-        if source is None or target is None or not other.isdisjoint(edge.sources):
-            continue
-        if _missing(writer, scope, edge.sources, {}):
-            continue  # its other end, or what said it, is not here
-        if edge.kind in RESTING and source != item.ref:
-            continue  # what was here before does not come to rest on this
-        row = EdgeRow(source, edge.kind, target, edge.weight, edge.label, edge.sources)
-        writer.link(scope, row)
-    if kept.usage != NO_USAGE:
-        writer.keep_usage(scope, item.ref, kept.usage)
-
-
-def _instead(writer: StoreWriter, scope: ScopeRow, kept: Kept) -> None:
-    """What a record had superseded holds, where that record does not come in."""
-    for edge in kept.edges:
-        if edge.kind is not EdgeKind.SUPERSEDES or edge.source != kept.name:
-            continue
-        ref = writer.find(scope, [edge.target]).get(edge.target)
-        if ref is None or writer.links(scope, [ref], EdgeKind.SUPERSEDES, into=True):
-            continue
-        for _, record in writer.load(scope, [ref]):
-            if record.status is Status.SUPERSEDED:
-                before = writer.set_state(scope, ref, status=Status.ACTIVE, valid_to=None)
-                writer.journal_op(scope, "set_state", ref, who=IMPORT, before=before)
-
-
-def _queue(writer: StoreWriter, scope: ScopeRow, stored: Iterable[tuple[Kept, NewRecord]]) -> None:
-    span: list[int] = []
-    for kept, item in stored:
-        if item.record.status is Status.STALE:
-            writer.enqueue(scope, "derive", item.ref)
-        for work in kept.waits:
-            if work != _SPANNING:
-                writer.enqueue(scope, work, item.ref)
-        if _SPANNING in kept.waits:
-            span.append(item.ref)
-        elif span and kept.sent is not None:
-            writer.enqueue(scope, _SPANNING, span[0], span[-1])
-            span = []
-    if span:
-        writer.enqueue(scope, _SPANNING, span[0], span[-1])
+    def _queue(self, stored: Sequence[tuple[Kept, NewRecord]]) -> None:
+        """The work that was queued about what was stored."""
+        spans: list[list[int]] = [[]]
+        for kept, item in stored:
+            if item.record.status is Status.STALE:
+                self._writer.enqueue(self._scope, "derive", item.ref)
+            for work in kept.waits:
+                if work != _SPANNING:
+                    self._writer.enqueue(self._scope, work, item.ref)
+            if _SPANNING in kept.waits:
+                spans[-1].append(item.ref)
+            elif kept.sent is not None:
+                spans.append([])
+        for span in filter(None, spans):
+            self._writer.enqueue(self._scope, _SPANNING, span[0], span[-1])
 
 
 def _said(told: Turn | Record) -> tuple[str | None, ...]:
     return told.text, told.role, told.actor, told.session
-
-
-def _content(scope: ScopeRow, sent: Turn) -> bytes:
-    return content_hash(scope.secret, sent.text, sent.role, sent.actor, sent.session)
