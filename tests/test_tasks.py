@@ -50,6 +50,29 @@ def sums(scope, name="t1"):
     return line.shown, line.used, line.success, line.failure
 
 
+def test_a_goal_may_be_a_turn(alice):
+    goal = Turn(text="take the ferry", actor="Ann", id="trip", step=0, payload={"by": "mail"})
+    with alice.task(goal, team="crew") as task:
+        assert (task.id, task.goal) == ("trip", "take the ferry")
+    said = alice.get("trip")
+    assert (said.actor, said.role, said.step) == ("Ann", None, 0)
+    assert said.payload == {"by": "mail", "team": "crew"}
+    with alice.task({"text": "go home", "session": "s2"}) as other:
+        assert alice.get(other.id).session == other.session == "s2"
+    with pytest.raises(errors.InvalidTurn):
+        alice.task(Turn(text=" ", attachments=[{"ref": "a.png"}]))
+
+
+def test_what_is_shown_in_another_way_is_credited_too(alice):
+    with alice.task("take the ferry") as task:
+        task.showed(alice.recall("When does the ferry leave?", k=1))
+        task.showed(alice.context("When does the ferry leave?", budget=200))
+        task.outcome(1.0)
+    assert sums(alice) == (1, 1, 1.0, 0.0)
+    with pytest.raises(errors.InvalidQuery):
+        alice.task("a task that is not begun").showed(alice.recall("ferry"))
+
+
 def test_what_was_shown_is_credited_once_with_the_outcome(alice):
     with alice.task("take the ferry") as task:
         assert task.recall("When does the ferry leave?", k=1).shown == (alice.get("t1").id,)

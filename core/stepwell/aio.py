@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 from stepwell.contracts import Embedder
 from stepwell.filters import Filter
 from stepwell.memory import Documents, Memory, Past, Scope, Task
+from stepwell.models import Turn
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -139,6 +140,7 @@ class AsyncTask:
     remember_many = _verb(Task.remember_many)
     recall = _verb(Task.recall)
     context = _verb(Task.context)
+    showed = _verb(Task.showed)
     graph = _verb(Task.graph)
     outcome = _verb(Task.outcome)
 
@@ -183,8 +185,8 @@ class AsyncScope:
         return AsyncPast(self._sync.at(when, known=known), self._pool)
 
     def task(
-        self, goal: str = "", *, id: str | None = None, team: str | None = None,  # noqa: A002 - as turns call it
-        session: str | None = None,
+        self, goal: str | Turn | Mapping[str, Any] = "", *, id: str | None = None,  # noqa: A002 - as turns call it
+        team: str | None = None, session: str | None = None,
     ) -> AsyncTask:  # fmt: skip
         """See Scope.task."""
         return AsyncTask(self._sync.task(goal, id=id, team=team, session=session), self._pool)

@@ -7,7 +7,14 @@ memory is meant, and what conversations and messages are called in it.
 
 from stepwell.adapting.hearing import Heard, heard_in, mark_of
 from stepwell.adapting.keeping import Keeper, Tally
-from stepwell.adapting.naming import conversation, scope_of, session_name, turn_name, user_scope
+from stepwell.adapting.naming import (
+    conversation,
+    keyed_names,
+    scope_of,
+    session_name,
+    turn_name,
+    user_scope,
+)
 from stepwell.adapting.payloads import TEXT, cut, fitting, plain, usable, usable_name
 from stepwell.adapting.quoting import described, quoted, told
 from stepwell.fencing import is_quotation
@@ -23,6 +30,7 @@ __all__ = [
     "fitting",
     "heard_in",
     "is_quotation",
+    "keyed_names",
     "mark_of",
     "plain",
     "quoted",

@@ -6,13 +6,25 @@ import hashlib
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from stepwell.memory import Scope
+from stepwell.models import Context, Recall
 
 #: Turns of a scope that are kept in mind.
 _AT_HAND: Final = 20_000
+
+
+class Working(Protocol):
+    """A task that is being worked on, as `Task` is one; its id may not be known yet."""
+
+    @property
+    def id(self) -> str | None:
+        """The task's id."""
+
+    def showed(self, found: Recall | Context, /) -> None:
+        """This was shown on the way."""
 
 
 class Listener(Protocol):
@@ -21,8 +33,8 @@ class Listener(Protocol):
     def awaits(self, actor: str) -> bool:
         """Whether it is that actor's turn to speak."""
 
-    def tasks(self) -> list[str]:
-        """The ids of the tasks that are being worked on."""
+    def tasks(self) -> Sequence[Working]:
+        """The tasks that are being worked on."""
 
 
 class Heard:
@@ -53,7 +65,7 @@ class Heard:
         """Whether somebody who listens here will hear that actor's next words."""
         return any(listener.awaits(actor) for listener in list(self._listening))
 
-    def task(self) -> str | None:
+    def task(self) -> Working | None:
         """The task that is being worked on here, if that is one."""
         tasks = [task for listener in list(self._listening) for task in listener.tasks()]
         return tasks[0] if len(tasks) == 1 else None

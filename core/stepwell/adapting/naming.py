@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
+from collections.abc import Iterable
 
 from stepwell.aio import AsyncScope
-from stepwell.errors import InvalidScope
+from stepwell.errors import InvalidScope, StoreError
+from stepwell.identity import keyed
 from stepwell.memory import Memory, Scope
 
 #: Characters of a host's names that are kept as they are; the rest of a longer one is hashed.
@@ -15,6 +18,9 @@ _KEPT = 200
 _SEGMENT = 80
 #: What ends as a hashed name does is hashed as well: nobody can take another's by its name.
 _HASHED = re.compile(r"-[0-9a-f]{24}\Z")
+
+#: Stands for the key of a scope that cannot be read.
+_NO_KEY = secrets.token_bytes(32)
 
 
 def scope_of(given: object) -> Scope:
@@ -45,9 +51,9 @@ def user_scope(scope: Scope, user: object) -> Scope:
     return scope.within(name)
 
 
-def session_name(name: str | None, beginning: str) -> str:
-    """What a conversation is called in the memory: its name, else one made of how it began."""
-    return conversation(beginning) if name is None else _short(name)
+def session_name(name: str) -> str:
+    """What a conversation is called in the memory."""
+    return _short(name)
 
 
 def turn_name(session: str, message: str) -> str:
@@ -55,13 +61,29 @@ def turn_name(session: str, message: str) -> str:
     return f"{_short(session, without=':')}:{_short(message)}"
 
 
-def conversation(beginning: str) -> str:
+def conversation(scope: Scope, beginning: str) -> str:
     """A session's name for a conversation that has none, by how it began: the same each time.
 
-    Hosts that send the whole of a conversation with every call get one session for it. The name
-    tells nothing of what was said.
+    Hosts that send the whole of a conversation with every call get one session for it. See
+    `keyed_names` for what the name tells of what was said: nothing.
     """
-    return f"conversation-{_digest(beginning)}"
+    return f"conversation-{keyed_names(scope, [beginning])[0]}"
+
+
+def keyed_names(scope: Scope, texts: Iterable[str]) -> list[str]:
+    """A name for each text, always the same in this scope.
+
+    Whoever has the scope's file, and not its key, cannot even try whether a text was said; the key
+    goes with the scope. Of a store that fails the names are of no use, and nothing raises.
+    """
+    try:
+        key = scope._engine.key_of(scope.path)  # noqa: SLF001 - the key is nobody else's
+    except StoreError:
+        key = _NO_KEY
+    return [
+        keyed(key, "named", text.encode("utf-8", "backslashreplace").decode()).hex()[:24]
+        for text in texts
+    ]
 
 
 def _short(name: str, without: str = "") -> str:

@@ -26,7 +26,7 @@ from stepwell.memory.background import Background, Traffic
 from stepwell.memory.embedding import Embedding, opened
 from stepwell.memory.lookup import Lookup
 from stepwell.memory.shown import Shown
-from stepwell.models import Context, Recall, Receipt, Report, Turn
+from stepwell.models import Context, ErasureReceipt, Recall, Receipt, Report, Turn
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
 from stepwell.recalling import Recaller
@@ -55,6 +55,7 @@ class Engine:
         self.closed = False
         self._pid = os.getpid()
         self._seed = seed
+        self._secrets: dict[tuple[str, ...], bytes] = {}
         self._usage: dict[tuple[str, ...], dict[str, int]] = {}
         self._usage_lock = threading.Lock()
         self.shown = Shown(store, clock)
@@ -145,11 +146,25 @@ class Engine:
     # what is made with it ---------------------------------------------------------------------
 
     def secret_of(self, path: tuple[str, ...]) -> bytes:
-        """The secret of a new scope: random, or from the seed."""
+        """The secret of a new scope: random, or from the seed; the same until it is there."""
         if self._seed is None:
-            return secrets.token_bytes(32)
+            return self._secrets.setdefault(path, secrets.token_bytes(32))
         said = json.dumps([self._seed, *path]).encode()
         return hashlib.blake2b(said, digest_size=32, person=b"seed").digest()
+
+    def key_of(self, path: tuple[str, ...]) -> bytes:
+        """The secret of a scope: as it is, or as it will be."""
+        with self.ready().store.reading() as reader:
+            row = reader.scope_of(path)
+        if row is None:
+            return self.secret_of(path)
+        self._secrets.pop(path, None)
+        return row.secret
+
+    def erase(self, path: tuple[str, ...]) -> ErasureReceipt:
+        """Erase a scope, with whatever could tell it again."""
+        self._secrets.pop(path, None)
+        return self.eraser.erase(path)
 
     # usage waits in memory for the next write: recall never writes ----------------------------
 

@@ -303,13 +303,14 @@ class Scope:
         return Report({**report.counts, **again.counts}, again.parked)
 
     def task(
-        self, goal: str = "", *, id: str | None = None, team: str | None = None,  # noqa: A002 - as turns call it
-        session: str | None = None,
+        self, goal: str | Turn | Mapping[str, Any] = "", *, id: str | None = None,  # noqa: A002 - as turns call it
+        team: str | None = None, session: str | None = None,
     ) -> Task:  # fmt: skip
         """A task to work on: `with scope.task("book a flight") as task: ...; task.outcome(1.0)`.
 
-        `id` joins a task again, in this process or another, or, with a goal, begins one of that id.
-        Entering raises UnknownRecord for an unknown id without a goal, InvalidTurn for others.
+        The goal is a text, or a turn if more is known of it. `id` joins a task again, in this
+        process or another, or, with a goal, begins one of that id. Entering raises UnknownRecord
+        for an unknown id without a goal, InvalidTurn for others.
         """
         return Task(self._engine, self.path, goal, id, team, session)
 
@@ -346,7 +347,7 @@ class Scope:
 
     def erase(self) -> ErasureReceipt:
         """Erase the whole scope, its name and tombstones included."""
-        return self._engine.ready().eraser.erase(self.path)
+        return self._engine.ready().erase(self.path)
 
     # into a file and out of one ---------------------------------------------------------------
 

@@ -45,18 +45,21 @@ class Task:
     """
 
     def __init__(
-        self, engine: Engine, path: tuple[str, ...], goal: str, name: str | None, team: str | None,
-        session: str | None,
+        self, engine: Engine, path: tuple[str, ...], goal: str | Turn | Mapping[str, Any],
+        name: str | None, team: str | None, session: str | None,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._path = path
         # Checked at once: a name that no turn may have, or a goal that is no text.
-        self._given = turn_of(goal, {"id": name, "role": "user", "session": session})
-        if name is None and not self._given.text.strip():
+        told = {"id": name, "session": session}
+        given = {"role": "user"} if isinstance(goal, str) else {}
+        given |= {key: value for key, value in told.items() if value is not None}
+        self._given = turn_of(goal, given)
+        if self._given.id is None and not self._given.text.strip():
             raise InvalidTurn("a task needs a goal")
         self.goal = self._given.text
         self.team = team
-        self.session = session
+        self.session = self._given.session
         self.id: str | None = None
         self._record: str | None = None
         self._shown: set[str] = set()
@@ -73,7 +76,7 @@ class Task:
             raise UnknownRecord("this scope holds no task of that id")
         said = self._given
         if self.team:
-            said = turn_of(said, {"payload": {"team": self.team}})
+            said = turn_of(said, {"payload": {**said.payload, "team": self.team}})
         name = _goal(engine, self._path, said)
         with engine.searcher.view(self._path) as view:
             row, goal = view.row, view.get(name)
@@ -140,6 +143,15 @@ class Task:
         found = self._engine.ready().context(self._path, asked, deadline=deadline)
         self._note([hit.record.id for hit in found.hits])
         return found
+
+    def showed(self, found: Recall | Context) -> None:
+        """Say that this was shown on the way to the goal: it is credited with the task's outcome.
+
+        For what was not asked for through the task itself.
+        """
+        self._begun()
+        hits = found.hits if isinstance(found, Context) else tuple(found)
+        self._note([hit.record.id for hit in hits])
 
     def graph(self) -> Interaction:
         """Who said what on the way, and in answer to what: the goal and the task's turns."""
@@ -232,11 +244,10 @@ def _goal(engine: Engine, path: tuple[str, ...], said: Turn) -> str:
     """Store the goal of a new task as a turn of it; its id. Raises InvalidTurn."""
     with engine.searcher.view(path) as view:
         row = view.row
-        secret = engine.secret_of(path) if row is None else row.secret
         known = 0 if row is None else view.reader.count(row, _TASKS, active=False)
     number = known
     while True:
-        name = said.id or "t_" + keyed(secret, "task", said.text, str(number)).hex()
+        name = said.id or "t_" + keyed(engine.key_of(path), "task", said.text, str(number)).hex()
         fresh = said.model_copy(update={"id": name, "task": name})
         receipt = engine.remember(path, [fresh])
         if receipt.stored:

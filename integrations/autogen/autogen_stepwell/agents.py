@@ -14,8 +14,10 @@ from autogen_stepwell.recorder import LOGGER
 from stepwell import AsyncScope, Context, Hit, Scope, Turn
 from stepwell.adapting import (
     Keeper,
+    conversation,
     described,
     heard_in,
+    keyed_names,
     mark_of,
     scope_of,
     session_name,
@@ -75,7 +77,7 @@ class Mind:
         try:
             spoken = _spoken([message])
             self._begin(spoken, anew=False)
-            new = [turn for one in spoken if (turn := self._turn(one)) is not None]
+            new = self._turns(spoken)
         except Exception as error:  # noqa: BLE001 - the agent goes on without memory
             self.keeper.lost(1, type(error).__name__)
             return
@@ -100,7 +102,7 @@ class Mind:
         spoken = _spoken(messages)
         self._begin(spoken, anew=not any(map(is_answer, messages)))
         before, self._seen = self._seen, spoken
-        return [turn for one in self._fresh(before, spoken) if (turn := self._turn(one))]
+        return self._turns(self._fresh(before, spoken))
 
     def _fresh(self, before: Sequence[_Spoken], now: Sequence[_Spoken]) -> list[_Spoken]:
         """What is new: messages that were not there.
@@ -120,21 +122,30 @@ class Mind:
             fresh += [one] if left[one.mark] < 0 else []
         return fresh
 
-    def _turn(self, one: _Spoken) -> Turn | None:
-        """What was said, as a turn; None where somebody else stores it."""
-        often = self._often[one.mark] = self._often.get(one.mark, 0) + 1
-        if self._heard.takes(one.mark) or (one.answers and self._heard.expects(one.actor or "")):
-            return None
+    def _turns(self, fresh: Sequence[_Spoken]) -> list[Turn]:
+        """What was said, as turns, without what somebody else stores."""
+        mine: list[tuple[_Spoken, int]] = []
+        for one in fresh:
+            often = self._often[one.mark] = self._often.get(one.mark, 0) + 1
+            takes = self._heard.takes(one.mark)
+            if not takes and not (one.answers and self._heard.expects(one.actor or "")):
+                mine.append((one, often))
+        names = self._names([(one.mark, often) for one, often in mine])
         session = self.session_now
-        return Turn(
-            text=one.text, id=_name(session, one.mark, often), role=one.role, actor=one.actor,
-            session=session,
-        )  # fmt: skip
+        return [
+            Turn(text=one.text, id=name, role=one.role, actor=one.actor, session=session)
+            for (one, _), name in zip(mine, names, strict=True)
+        ]
+
+    def _names(self, said: Sequence[tuple[bytes, int]]) -> list[str]:
+        """The ids of what was said so often before."""
+        keys = keyed_names(self.scope, [f"{mark.hex()}-{often}" for mark, often in said])
+        return [turn_name(self.session_now, key) for key in keys]
 
     def _begin(self, spoken: Sequence[_Spoken], *, anew: bool) -> None:
         """The conversation is called as it is told, else by how it began, as long as it goes on."""
         if spoken and (self._begun is None or anew):
-            begun = session_name(self.session, spoken[0].text)
+            begun = self._named(spoken[0].text)
             if begun != self._begun:
                 self._begun, self._seen = begun, []
                 self._often = {}
@@ -142,7 +153,12 @@ class Mind:
     @property
     def session_now(self) -> str:
         """The name of the conversation that goes on."""
-        return self._begun or session_name(self.session, "")
+        return self._begun or self._named("")
+
+    def _named(self, beginning: str) -> str:
+        if self.session is not None:
+            return session_name(self.session)
+        return conversation(self.scope, beginning)
 
     # recalling --------------------------------------------------------------------------------
 
@@ -152,22 +168,24 @@ class Mind:
         if at is None:
             return None
         query = said(messages[at])[2]
-        often, session = dict(self._often), self.session_now
+        often, task = dict(self._often), self._heard.task()
 
         def ask() -> Context | None:
             marks = {one.mark for one in _spoken(messages)}
             present = set(self._heard.names(marks))
-            for mark in marks:
-                present |= {_name(session, mark, n + 1) for n in range(often.get(mark, 0))}
+            present.update(self._names([(m, n + 1) for m in marks for n in range(often.get(m, 0))]))
             # What another process has stored, or has been stored just now, shows itself.
             for _ in range(_AGAIN):
                 found = told(
                     self.scope, query, present=present, budget=self.budget, role=self.role,
-                    task=self._heard.task(), min_trust=self.min_trust, deadline=self.deadline,
+                    task=None if task is None else task.id, min_trust=self.min_trust,
+                    deadline=self.deadline,
                 )  # fmt: skip
                 hits = () if found is None else found.hits
                 known = {name for hit in hits if _mark(hit) in marks for name in hit.sources}
                 if not known - present:
+                    if task is not None and found is not None:
+                        task.showed(found)  # the outcome of the run credits it
                     return found
                 present |= known
             return None
@@ -212,10 +230,6 @@ def _mark(hit: Hit) -> bytes:
     """Who says what, in a hit. A task's goal has no actor: it is the user's."""
     record = hit.record
     return mark_of(record.actor or (USER if record.role == USER else None), record.text)
-
-
-def _name(session: str, mark: bytes, often: int) -> str:
-    return turn_name(session, f"{mark.hex()}-{often}")
 
 
 def _overlap(before: Sequence[bytes], now: Sequence[bytes]) -> int:

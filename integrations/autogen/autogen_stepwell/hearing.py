@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from stepwell import Task
+from stepwell import Context, Recall, Task
 
 #: Of what reached a speaker since it last spoke, so many messages are named, the latest ones.
 _UPSTREAM: Final = 1_000
@@ -21,15 +24,32 @@ class Said:
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One run of a team: a task, if it was given one, and a session."""
+    """One run of a team: a task, if it was given one, and a session. `goal` are a turn's fields."""
 
-    goal: str
+    goal: Mapping[str, Any]
     team: str
     session: str
     root: Line
     task: Task | None = None
     steps: int = 0
     over: bool = False
+    shown: deque[Recall | Context] = field(default_factory=deque)
+
+    @property
+    def id(self) -> str | None:
+        """The id of its task, as soon as that is stored."""
+        return None if self.task is None else self.task.id
+
+    def showed(self, found: Recall | Context) -> None:
+        """A member was shown this: the task is credited with it, as soon as it is stored."""
+        self.shown.append(found)
+        self.credit()
+
+    def credit(self) -> None:
+        """Tell the task what was shown before it was stored."""
+        while self.task is not None and self.shown:
+            with suppress(IndexError):  # another thread was faster
+                self.task.showed(self.shown.popleft())
 
     def step(self) -> int:
         """The number of the next utterance."""

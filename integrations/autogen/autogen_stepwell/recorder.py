@@ -113,10 +113,9 @@ class TeamRecorder:
         lines = list(self._lines.values())
         return any(line.asked(actor) for line in lines if line.run and not line.run.over)
 
-    def tasks(self) -> list[str]:
-        """The tasks of the runs that are going on."""
-        going = [run.task for run in self._runs if not run.over and run.task is not None]
-        return [task.id for task in going if task.id is not None]
+    def tasks(self) -> list[Run]:
+        """The runs that are going on and have a task."""
+        return [run for run in self._runs if not run.over and run.goal]
 
     async def aflush(self) -> bool:
         """The same for a host that has a loop."""
@@ -218,7 +217,7 @@ class TeamRecorder:
         if around is not None:
             line.run = around
         elif line.run is None or line.run.root is not line or goal is not None:
-            line.run = self._run(line, "" if goal is None else text_of(goal))
+            line.run = self._run(line, messages, goal)
         else:
             line.run.over = False
         for message in messages:
@@ -234,14 +233,16 @@ class TeamRecorder:
                 return known.run
         return None
 
-    def _run(self, line: Line, goal: str) -> Run:
+    def _run(
+        self, line: Line, messages: Sequence[BaseChatMessage], goal: BaseChatMessage | None
+    ) -> Run:
         team = self._team or line.team or line.manager or "team"
         number = next(self._numbers)
         made = f"{team} {self.scope.now:%Y-%m-%dT%H:%M:%S.%fZ} {number}"
-        run = Run(
-            stored_text(goal) if goal else "", stored_text(team),
-            session_name(self._session or made, ""), line,
-        )  # fmt: skip
+        told: dict[str, Any] = {}
+        if goal is not None:
+            told = _told(goal, person=True) | {"step": list(messages).index(goal)}
+        run = Run(told, stored_text(team), session_name(self._session or made), line)
         self._runs.append(run)
         return run
 
@@ -250,7 +251,7 @@ class TeamRecorder:
         if not goal:
             return self._record(line, message.source, message, run, (), {})
         said = self._new(run, message)
-        mark = mark_of(message.source, run.goal)
+        mark = mark_of(message.source, run.goal["text"])
         self._storing.put(Entry(said, mark, run.step(), True, {}, ()))
         return said
 
@@ -271,20 +272,12 @@ class TeamRecorder:
         self, line: Line, speaker: str, message: BaseChatMessage, run: Run,
         upstream: Sequence[Said], fields: Mapping[str, Any],
     ) -> Said:  # fmt: skip
-        said, text = self._new(run, message), stored_text(text_of(message))
-        person = speaker == USER or speaker in line.people
-        nested = {"team": line.team} if run.root is not line and line.team else {}
-        told = {
-            "text": text,
-            "actor": usable_name(speaker),
-            "role": "user" if person else "assistant",
-            "session": run.session,
-            "at": message.created_at,
-            "attachments": attachments_of(message),
-            "payload": payload_of(message) | nested,
-            **fields,
-        }
-        mark = mark_of(speaker, text)
+        said = self._new(run, message)
+        told = _told(message, person=speaker == USER or speaker in line.people)
+        told |= {"actor": usable_name(speaker), "session": run.session, **fields}
+        if run.root is not line and line.team:
+            told["payload"] |= {"team": line.team}
+        mark = mark_of(speaker, told["text"])
         self._storing.put(Entry(said, mark, run.step(), False, told, upstream))
         return said
 
@@ -307,6 +300,18 @@ _HEARING: Final[Mapping[str, Callable[[TeamRecorder, Line, _Event], bool]]] = {
     "GroupChatError": TeamRecorder._terminated,  # noqa: SLF001 - it may be the last of a run
     "GroupChatTermination": TeamRecorder._terminated,  # noqa: SLF001
 }
+
+
+def _told(message: BaseChatMessage, *, person: bool) -> dict[str, Any]:
+    """What a message says, as the fields of a turn."""
+    return {
+        "text": stored_text(text_of(message)),
+        "actor": usable_name(message.source),
+        "role": "user" if person else "assistant",
+        "at": message.created_at,
+        "attachments": attachments_of(message),
+        "payload": payload_of(message),
+    }
 
 
 def _goal(messages: Iterable[BaseChatMessage]) -> BaseChatMessage | None:

@@ -99,6 +99,7 @@ class Storing:
         if run.task is None:
             task = self._scope.task(run.goal, team=run.team, session=run.session)
             run.task = task.__enter__()  # it stays open: more is said in it later
+            run.credit()
         return run.task.id
 
 

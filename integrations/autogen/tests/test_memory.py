@@ -320,3 +320,29 @@ async def test_in_a_recorded_team_the_memory_is_asked_for_its_task_and_by_role(s
         await team.run(task="Plan the trip.")
     assert ("ben", attached.task.id) in asked
     assert {role for role, _ in asked} == {"ann", "ben"}
+
+
+async def test_what_an_agents_memory_shows_in_a_run_is_credited_with_its_outcome(scope):
+    scope.remember("The harbour is closed in winter.", id="t1")
+    scope.remember("Roses want sun.", id="t2", trust=0.1)
+    mine = StepwellMemory(scope, min_trust=0.5)
+    helper = AssistantAgent("helper", answers("In winter."), memory=[mine])
+    team = RoundRobinGroupChat([helper], max_turns=1)
+    with attach(team, scope) as attached:
+        await team.run(task="When is the harbour closed?")
+    attached.task.outcome(1.0)
+    assert scope.usage("t1").success == 1.0
+    assert scope.usage("t2").success == 0.0
+
+
+async def test_ids_and_sessions_tell_nothing_of_what_was_forgotten(scope, tmp_path):
+    """Two stores that heard the same have no name in common: nobody can try what was said."""
+    names = []
+    for place in (scope, Memory.open(tmp_path / "b.db", embedder=None).scope("ann")):
+        helper = AssistantAgent("helper", answers("Yes."), memory=[StepwellMemory(place)])
+        await helper.run(task="My code is 4711.")
+        names.append({(r.turn, r.session) for r in place.records(TURNS)})
+        place.forget(where=TURNS)
+    assert names[0]
+    for kind in zip(*names[0] | names[1], strict=True):
+        assert len(set(kind)) == len(names[0] | names[1])

@@ -107,33 +107,33 @@ PLAN = "We are working to address the following user request:"
 BOSS = "MagenticOneOrchestrator"
 EXPECTED = {
     round_robin: [
-        (None, "Go.", []),
+        ("user", "Go.", []),
         ("a", "a 0", ["Go."]),
         ("b", "b 0", ["Go.", "a 0"]),
         ("a", "a 1", ["b 0"]),
     ],
     selector: [
-        (None, "Go.", []),
+        ("user", "Go.", []),
         ("b", "b 0", ["Go."]),
         ("a", "a 0", ["Go.", "b 0"]),
         ("b", "b 1", ["a 0"]),
     ],
     swarm: [
-        (None, "Go.", []),
+        ("user", "Go.", []),
         ("a", ONE, ["Go."]),
         ("b", "b 0", ["Go.", ONE]),
         ("b", TWO, []),
         ("a", "a 1", ["b 0", TWO]),
     ],
     graph: [
-        (None, "Go.", []),
+        ("user", "Go.", []),
         ("a", "a 0", ["Go."]),
         ("b", "b 0", ["Go.", "a 0"]),
         ("c", "c 0", ["Go.", "a 0"]),
         ("d", "d 0", ["Go.", "a 0", "b 0", "c 0"]),
     ],
     magentic: [
-        (None, "Go.", []),
+        ("user", "Go.", []),
         (BOSS, PLAN, ["Go."]),
         (BOSS, "Go on, a.", []),
         ("a", "a 0", [PLAN, "Go on, a."]),
@@ -198,7 +198,7 @@ def nested(inner_runtime=None, runtime=None):
 
 
 NESTED = [
-    (None, "Go.", []),
+    ("user", "Go.", []),
     ("a", "a 0", ["Go."]),
     ("a", "a 0", ["Go.", "a 0"]),  # … of the team within, of the same name
     ("b", "b 0", ["Go.", "a 0", "a 0"]),
@@ -233,7 +233,7 @@ async def test_a_team_inside_of_an_agent_is_heard(scope):
     with attach(team, scope):
         await team.run(task="Go.")
     assert [(actor, text) for actor, text, _ in edges(scope)] == [
-        (None, "Go."),
+        ("user", "Go."),
         ("x", "x 0"),
         ("mind", "In short: x."),
     ]
@@ -247,11 +247,11 @@ async def test_each_run_is_a_task_and_what_was_not_read_yet_is_read_in_the_next(
         await team.reset()
         await team.run(task="Three.")
     assert edges(scope) == [
-        (None, "One.", []),
+        ("user", "One.", []),
         ("a", "a 0", ["One."]),
-        (None, "Two.", []),
+        ("user", "Two.", []),
         ("b", "b 0", ["One.", "a 0", "Two."]),
-        (None, "Three.", []),
+        ("user", "Three.", []),
         ("a", "a 1", ["Three."]),
     ]
     assert len(attached.recording.tasks) == 3
@@ -265,7 +265,7 @@ async def test_a_run_without_a_task_goes_on_with_the_one_before(scope):
         await team.run()
     assert edges(scope)[2] == ("b", "b 0", ["One.", "a 0"])
     assert len(attached.recording.tasks) == 1
-    assert [record.step for record in records(scope)] == [None, 1, 2]
+    assert [record.step for record in records(scope)] == [0, 1, 2]
     assert {record.session for record in records(scope)} == {"monday"}
 
 
@@ -278,6 +278,24 @@ async def test_a_team_without_a_task_is_recorded_all_the_same(scope, task):
     assert attached.recording.unrecorded == 0
     assert attached.recording.tasks == ()
     assert attached.task is None
+
+
+async def test_the_goal_is_a_turn_as_it_was_sent(scope):
+    picture = Image.from_pil(Picture.new("RGB", (4, 4), "red"))
+    asked = MultiModalMessage(
+        content=["What is this?", picture], source="user", metadata={"n": "7"}
+    )
+    before = TextMessage(content="Look at it well.", source="helper")
+    team = RoundRobinGroupChat([agent("a")], max_turns=1)
+    with attach(team, scope) as attached:
+        await team.run(task=[before, asked])
+    first, goal, said = records(scope)
+    if first.turn == attached.task.id:
+        first, goal = goal, first
+    assert (goal.turn, goal.actor, goal.role, goal.step) == (attached.task.id, "user", "user", 1)
+    assert len(goal.attachments) == 1
+    assert goal.said_at == asked.created_at
+    assert (first.actor, first.step, said.step) == ("helper", 0, 2)
 
 
 async def test_the_outcome_is_the_users_to_tell(scope):
@@ -413,7 +431,7 @@ async def test_cancelled_what_was_said_until_then_is_there_and_read_later(scope)
         gate.set()
         with pytest.raises(asyncio.CancelledError):
             await running
-    assert edges(scope)[:2] == [(None, "Go.", []), ("a", "a 0", ["Go."])]
+    assert edges(scope)[:2] == [("user", "Go.", []), ("a", "a 0", ["Go."])]
     assert attached.recording.unrecorded == 0
 
 

@@ -42,7 +42,7 @@ class StepwellChatMessageHistory(BaseChatMessageHistory):
             raise errors.InvalidInput("a history needs the id of its session")
         self.scope = scope_of(scope)
         self.session_id = str(session_id)
-        self._session = session_name(self.session_id, "")
+        self._session = session_name(self.session_id)
         self._patience = patience
         self._keeper = Keeper(LOGGER, deadline=deadline, patience=patience)
         self._lock = threading.Lock()

@@ -31,8 +31,8 @@ log = logging.getLogger(LOGGER)
 _AT_HAND: Final = 1_000
 _GOING: Final = 200
 
-#: A conversation: its scope's path, and its session.
-_Place = tuple[tuple[str, ...], str]
+#: A conversation: its scope's path, its thread, and, where it has none, how it began.
+_Place = tuple[tuple[str, ...], str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
 
     def _present(self, asked: _Asked) -> list[str]:
         """The turns that the prompt holds already."""
-        session = asked.run.session
+        session = asked.run.session_in(asked.scope)
         if asked.run.lasting:
             return [turn_name(session, message.id) for message in asked.messages if message.id]
         said = filter(_is_said, asked.messages)
@@ -215,7 +215,7 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         return (scope, run, turns) if turns else None
 
     def _turns(self, scope: Scope, run: Run, messages: Sequence[AnyMessage]) -> list[Turn]:
-        known = self._known.of(scope, run)
+        known, session = self._known.of(scope, run), run.session_in(scope)
         now, begun = scope.now, _beginning(messages)
         # Of a thread that several users share, each is remembered what was said in runs for them:
         # what stands unanswered before the latest message may be another's.
@@ -223,11 +223,11 @@ class StepwellMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         forgotten = forgotten_in(messages)
         turns = []
         for number, message in enumerate(messages):
-            name = turn_name(run.session, message.id) if run.lasting and message.id else None
+            name = turn_name(session, message.id) if run.lasting and message.id else None
             if known.get(name, number < others) or not _is_said(message):
                 continue
             turn = to_turn(
-                message, session=run.session, name=name, at=now if number >= begun else None,
+                message, session=session, name=name, at=now if number >= begun else None,
                 without=TOOLS,
             )  # fmt: skip
             if turn is not None and not holds(turn.text, forgotten):
@@ -295,6 +295,10 @@ def _is_said(message: AnyMessage) -> bool:
     return not summary and not isinstance(message, SystemMessage)
 
 
+def _place(scope: Scope, run: Run) -> _Place:
+    return scope.path, run.thread, "" if run.thread is not None else run.beginning
+
+
 class _Going:
     """The messages of runs that go on: a middleware may take some away before a run is over."""
 
@@ -305,7 +309,7 @@ class _Going:
     def note(self, scope: Scope, run: Run, messages: Sequence[AnyMessage]) -> None:
         """Keep in mind what stands in a run's state; of runs that never ended, the latest ones."""
         with self._lock:
-            held = self._runs.setdefault((scope.path, run.session), {})
+            held = self._runs.setdefault(_place(scope, run), {})
             held.update({message.id: message for message in messages if message.id})
             while len(self._runs) > _GOING:
                 self._runs.popitem(last=False)
@@ -313,7 +317,7 @@ class _Going:
     def all(self, scope: Scope, run: Run, messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
         """What was taken away since, and what is there; the run is over."""
         with self._lock:
-            held = self._runs.pop((scope.path, run.session), {})
+            held = self._runs.pop(_place(scope, run), {})
         there = {message.id for message in messages}
         return [*(message for name, message in held.items() if name not in there), *messages]
 
@@ -327,12 +331,12 @@ class _Known:
 
     def of(self, scope: Scope, run: Run) -> Mapping[str | None, bool]:
         with self._lock:
-            return dict(self._names.get((scope.path, run.session), {}))
+            return dict(self._names.get(_place(scope, run), {}))
 
     def add(self, scope: Scope, run: Run, turns: Sequence[Turn], *, stored: bool) -> None:
         if not run.lasting:
             return
-        place = (scope.path, run.session)
+        place = _place(scope, run)
         with self._lock:
             held = self._names.setdefault(place, {})
             held.update({turn.id: stored for turn in turns if turn.id is not None})

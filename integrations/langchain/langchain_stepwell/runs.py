@@ -10,7 +10,8 @@ from langchain_core.messages import AnyMessage, HumanMessage
 from langgraph.config import get_config
 from langgraph.runtime import Runtime
 
-from stepwell.adapting import session_name
+from stepwell import Scope
+from stepwell.adapting import conversation, session_name
 
 #: Where everything that goes wrong is logged.
 LOGGER: Final = "langchain_stepwell"
@@ -22,11 +23,21 @@ _RUNTIME: Final = "__pregel_runtime"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `lasting` says that its messages keep their ids from one run to the next."""
+    """One run, of a thread, or else of a conversation that begins in some way.
 
-    session: str
+    `lasting` says that its messages keep their ids from one run to the next.
+    """
+
+    thread: str | None
+    beginning: str
     user: Any
     lasting: bool
+
+    def session_in(self, scope: Scope) -> str:
+        """What the conversation is called in a scope."""
+        if self.thread is None:
+            return conversation(scope, self.beginning)
+        return session_name(self.thread)
 
 
 def settings() -> Mapping[str, Any]:
@@ -50,10 +61,9 @@ def run_of(runtime: Runtime[Any], messages: Sequence[AnyMessage]) -> Run:
     thread = told.get("thread_id")
     first = next((m.text for m in messages if isinstance(m, HumanMessage)), "")
     return Run(
-        session_name(None if thread in {None, ""} else str(thread), first),
-        user_of(runtime, told),
+        None if thread in {None, ""} else str(thread), first, user_of(runtime, told),
         told.get(_SAVER) is not None,
-    )
+    )  # fmt: skip
 
 
 def user_of(runtime: Runtime[Any] | None, told: Mapping[str, Any]) -> Any:

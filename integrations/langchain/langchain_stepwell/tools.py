@@ -121,7 +121,7 @@ class StepwellRememberTool(_MemoryTool):
 
     def _turns(self, scope: Scope, text: str) -> list[Turn]:
         thread = settings().get("thread_id")
-        session = None if thread in {None, ""} else session_name(str(thread), "")
+        session = None if thread in {None, ""} else session_name(str(thread))
         try:
             return [Turn(text=text, role="assistant", session=session, at=scope.now)]
         except ValueError as error:

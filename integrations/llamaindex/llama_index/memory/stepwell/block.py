@@ -55,7 +55,7 @@ class StepwellMemoryBlock(BaseMemoryBlock[str]):
         if not query:
             return ""
         told = block_kwargs.get("session_id")
-        session = None if told is None else session_name(str(told), "")
+        session = None if told is None else session_name(str(told))
         return await self._keeper.aask(lambda: self._quoted(query, held, session)) or ""
 
     def _quoted(self, query: str, held: list[ChatMessage], session: str | None) -> str:
@@ -71,7 +71,7 @@ class StepwellMemoryBlock(BaseMemoryBlock[str]):
         by_session: dict[str | None, list[ChatMessage]] = {}
         for message in messages:
             told = message.additional_kwargs.get("session_id")
-            named = None if told is None else session_name(str(told), "")
+            named = None if told is None else session_name(str(told))
             bare = {k: v for k, v in message.additional_kwargs.items() if k != "session_id"}
             plain = message.model_copy(update={"additional_kwargs": bare})
             by_session.setdefault(named, []).append(plain)

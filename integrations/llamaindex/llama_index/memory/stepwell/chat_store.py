@@ -68,6 +68,6 @@ class StepwellChatStore(SQLAlchemyChatStore):
     async def _record(
         self, key: str, messages: Sequence[ChatMessage], *, history: bool = False
     ) -> None:
-        session, now = session_name(key, ""), None if history else self._scope.now
+        session, now = session_name(key), None if history else self._scope.now
         turns = [to_turn(each, session=session, at=now) for each in messages]
         await self._keeper.arecord(self._scope, turns, history=history)

@@ -267,7 +267,7 @@ class StepwellMemory(BaseMemory):
 
     @property
     def _session(self) -> str:
-        return session_name(self.session_id, "")
+        return session_name(self.session_id)
 
     def _read(self) -> None:
         if not self._loaded:

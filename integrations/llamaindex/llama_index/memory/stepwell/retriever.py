@@ -163,7 +163,7 @@ def _turn(node: BaseNode) -> dict[str, Any]:
         "id": node.node_id,
         "text": usable(node.get_content(metadata_mode=MetadataMode.NONE)) or "[empty]",
         "origin": "unknown",
-        "session": session_name(document, ""),
+        "session": session_name(document),
         "upstream": () if before is None else (before.node_id,),
         "payload": {"metadata": plain(node.metadata), "relationships": plain(links)},
     }
