@@ -327,3 +327,46 @@ def test_every_verb_has_a_command():
         "slots", "check", "backup", "plugins", "presets", "rebuild",
     }  # fmt: skip
     assert verbs <= set(COMMANDS)
+
+
+# into a file and out of one -----------------------------------------------------------------------
+
+
+def test_a_scope_goes_through_a_file(store, run, tmp_path):
+    code, said, wrong = run("export alice.jsonl --embedder none")
+    assert (code, wrong) == (0, "")
+    assert "3 turns" in said
+    assert run("export alice.jsonl --embedder none")[0] == Exit.STORE  # never over a file
+    other = "--store other.db --scope b --embedder none"
+    code, said, wrong = run(f"import alice.jsonl {other}")
+    assert (code, wrong) == (0, "")
+    assert "3 turns" in said
+    assert json.loads(run(f"import alice.jsonl --json {other}")[1])["counts"]["known"] == 3
+    with Memory.open("other.db") as memory:
+        assert [r.text for r in memory.scope("b").records()] == [turn.text for turn in TALK]
+
+
+def test_what_is_exported_may_be_chosen_and_read(store, run):
+    code, said, _ = run("export - --format markdown --session s2 --embedder none")
+    assert code == 0
+    assert said.startswith("# acme / alice\n")
+    assert "The ferry to Nesodden" in said
+    assert "yellow coat" not in said
+
+
+def test_what_is_imported_is_told_also_where_the_file_breaks_off(store, run, monkeypatch):
+    whole = run("export - --embedder none")[1]
+    lines = whole.splitlines(keepends=True)
+
+    def take(text):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        return run("import - --store other.db --scope b --embedder none")
+
+    code, said, wrong = take("".join(lines[:3]))
+    assert code == Exit.STORE
+    assert "2 turns" in said
+    assert "the file is cut off" in wrong
+    code, said, _ = take("".join([*lines[:3], '{"turn": {}}\n', *lines[3:]]))
+    assert code == Exit.TROUBLE
+    assert "line 4" in said
+    assert run("import nothing.json --embedder none")[0] == Exit.STORE

@@ -10,7 +10,7 @@ from importlib import metadata
 
 import click
 
-from stepwell.cli import asking, changing, demo, keeping, looking, taking
+from stepwell.cli import asking, changing, demo, keeping, looking, moving, taking
 from stepwell.cli.screen import said_wrong
 from stepwell.errors import InvalidInput, StepwellError
 
@@ -71,6 +71,7 @@ for command in (
     *asking.COMMANDS,
     *looking.COMMANDS,
     *changing.COMMANDS,
+    *moving.COMMANDS,
     *keeping.COMMANDS,
 ):
     app.add_command(command)
