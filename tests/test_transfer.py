@@ -6,186 +6,36 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from moving import (
+    NOON,
+    WORDS,
+    apply,
+    derived,
+    exported,
+    imported,
+    lines,
+    live,
+    steps,
+    turns,
+)
 
 from stepwell import (
-    AsyncMemory,
     Edge,
     EdgeKind,
     Filter,
     Kind,
     Memory,
-    Record,
     Supersede,
     Turn,
     hookimpl,
 )
-from stepwell.errors import ExportFailed, InvalidFilter, InvalidQuery
-from stepwell.ops import Add, Hide, Link, SetState
-from stepwell.searching import averaged
+from stepwell.errors import InvalidFilter
+from stepwell.ops import Hide, Link, SetState
 from stepwell.testing.fakes import HashingEmbedder
-
-NOON = datetime(2026, 5, 17, 12, tzinfo=UTC)
-WORDS = [
-    "ferry",
-    "Oslo",
-    "rain",
-    "bread",
-    "雨が降る",
-    "渡船去奥斯陆",
-    "naïve",
-    "🚢",
-    "def f(x):",
-    "\u2028",
-    "\x01",
-]
-
-
-def exported(scope, **options):
-    file = io.StringIO()
-    scope.export(file, **options)
-    return file.getvalue()
-
-
-def imported(scope, text, **options):
-    return scope.import_(io.StringIO(text), **options)
-
-
-def lines(text, kind):
-    return [said[kind] for said in map(json.loads, text.split("\n")[:-1]) if kind in said]
-
-
-def apply(scope, *ops):
-    engine = scope._engine
-    with engine.store.reading() as reader:
-        row = reader.scope_of(scope.path)
-    return engine.committer.apply(row, ops, strict=True).ids
-
-
-def derived(scope, text, *sources, kind=Kind.FACT, level=1, contains=False):
-    record = Record(id="", scope=scope.path, level=level, kind=kind, text=text, stored_at=NOON)
-    with scope._engine.searcher.view(scope.path) as view:
-        keys, _ = scope._engine.searcher.keys_of(record, view)
-        if contains:
-            keys = averaged(view, keys, [view.get(name).id for name in sources])
-    (made,) = apply(scope, Add(record=record, keys=keys, sources=sources, contains=contains))
-    return made
-
-
-# the same again -----------------------------------------------------------------------------------
-
-texts = st.one_of(
-    st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join),
-    st.text(
-        st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=20
-    ).filter(str.strip),
-)
-names = st.sampled_from(["Alice", "Bob", "王", 'O"Neil\\', "\u202e"])
-times = st.integers(-(10**15), 10**15).map(lambda n: NOON + timedelta(microseconds=n))
-payloads = st.dictionaries(
-    st.sampled_from(["a", "b ", "雨"]),
-    st.one_of(
-        st.integers(-(2**60), 2**60),
-        st.floats(allow_nan=False, allow_infinity=False),
-        st.none(),
-        texts,
-        st.lists(st.booleans()),
-    ),
-    max_size=2,
-)
-turns = st.builds(
-    Turn,
-    text=texts,
-    actor=st.none() | names,
-    role=st.none() | st.sampled_from(["user", "tool", "ai"]),
-    session=st.none() | st.sampled_from(["s1", "s2", "会"]),
-    at=st.none() | times,
-    payload=payloads,
-    trust=st.none() | st.floats(0, 1),
-    step=st.none() | st.integers(-5, 5),
-    reward=st.none() | st.floats(-1, 1),
-    action=st.none() | texts,
-    attachments=st.lists(st.builds(dict, ref=texts, caption=texts), max_size=1).map(tuple),
-)
-
-
-def a_document(scope, one, other, number, text):
-    ttl = 9e9 if number % 2 else None
-    value = {"v": text, "n": number / 3}
-    scope.documents.put((text, "x")[: 1 + number % 2], str(number % 3), value, ttl=ttl)
-
-
-def a_task(scope, one, other, number, text):
-    with scope.task(text + " goal") as task:
-        task.recall(text)
-        if number % 2:
-            task.outcome(0.25)
-
-
-def an_edge(scope, one, other, number, text):
-    edge = Edge(
-        source=one.id, kind=EdgeKind.RELATED, target=other.id, weight=number / 7, label=text,
-        sources=(other.id,),
-    )  # fmt: skip
-    apply(scope, Link(edge=edge))
-
-
-def forgotten(scope, one, other, number, text):
-    if scope.count() > 3 and one.level == 0:
-        scope.forget(one.id)
-
-
-def superseded(scope, one, other, number, text):
-    if one.id != other.id:
-        apply(scope, Supersede(id=one.id, replaces=other.id))
-
-
-def revised(scope, one, other, number, text):
-    if one.level < 2:  # the vector of a group is made of its members again, whatever it says
-        scope.revise(one.id, text)
-
-
-STORY = {
-    "revise": revised,
-    "supersede": superseded,
-    "forget": forgotten,
-    "consolidate": lambda scope, *_: scope.consolidate(),
-    "feedback": lambda scope, one, other, number, text: scope.feedback(one.id, number % 5 / 4),
-    "slot": lambda scope, one, other, number, text: scope.set_slot(
-        f"slot {number % 2}", text, sources=(one.turn,) if one.turn else ()
-    ),
-    "document": a_document,
-    "task": a_task,
-    "fact": lambda scope, one, other, number, text: derived(scope, text, one.id, level=number % 3),
-    "group": lambda scope, one, other, number, text: derived(
-        scope, text, one.id, other.id, kind=Kind.CATEGORY, level=2, contains=True
-    ),
-    "hide": lambda scope, one, *_: apply(scope, Hide(id=one.id)),
-    "quarantine": lambda scope, one, *_: apply(scope, SetState(id=one.id, status="quarantined")),
-    "link": an_edge,
-    "more": lambda scope, one, other, number, text: scope.remember(
-        text, upstream=(one.turn,) if one.turn else ()
-    ),
-}
-
-
-def live(scope, said, story):
-    """A scope with a life behind it."""
-    scope.remember_many(said)
-    for what, number, text in story:
-        held = scope.records(limit=10_000)
-        STORY[what](scope, held[number % len(held)], held[number // 7 % len(held)], number, text)
-        if not scope.count():
-            scope.remember("something is left")
-
-
-steps = st.lists(
-    st.tuples(st.sampled_from(sorted(STORY)), st.integers(0, 10**6), texts), max_size=8
-)
 
 
 @settings(
@@ -206,7 +56,11 @@ def test_a_scope_that_went_through_a_file_is_the_same(said, story, dimension):
         assert report.ok, report.problems
         assert exported(there) == text
         assert two.check().ok
-        for query in ("ferry to Oslo", "雨", said[0].text):
+        # The vector of a group that is older than the words of its members is made anew.
+        whats = [what for what, _, _ in story]
+        grouped = min((whats.index(w) for w in ("consolidate", "group") if w in whats), default=9)
+        aged = dimension is not None and "revise" in whats[grouped:]
+        for query in () if aged else ("ferry to Oslo", "雨", said[0].text):
             for levels in ((0,), (0, 1, 2, 3)):
                 ours, theirs = (s.recall(query, levels=levels, now=NOON) for s in (here, there))
                 assert [(h.record.id, h.text) for h in ours] == [
@@ -470,116 +324,3 @@ def test_an_import_killed_in_the_middle_and_begun_again_is_the_same_as_once(tmp_
             assert report.counts["known"] > 0
             assert exported(scope) == whole
             assert memory.check().ok
-
-
-# the target ---------------------------------------------------------------------------------------
-
-
-def test_an_export_never_overwrites_and_is_whole_or_not_there(tmp_path):
-    with Memory.open(":memory:", embedder=None) as memory:
-        scope = memory.scope("a")
-        scope.remember("a text")
-        target = tmp_path / "a.jsonl"
-        scope.export(target)
-        assert target.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(ExportFailed, match="never overwrites"):
-            scope.export(target)
-
-        def cut(done, of):
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            scope.export(tmp_path / "b.jsonl", progress=cut)
-        with pytest.raises(ExportFailed):
-            scope.export(tmp_path / "no" / "b.jsonl")
-        with pytest.raises(ExportFailed):
-            scope.export(17)
-        with pytest.raises(InvalidQuery):
-            scope.export(io.StringIO(), format="xml")
-        assert [p.name for p in tmp_path.iterdir()] == ["a.jsonl"]
-
-
-def test_progress_is_told_to_the_end(tmp_path):
-    with (
-        Memory.open(":memory:", embedder=None) as one,
-        Memory.open(":memory:", embedder=None) as two,
-    ):
-        here, there = one.scope("a"), two.scope("a")
-        here.remember_many(Turn(text=f"said {i}") for i in range(1200))
-        told, heard = [], []
-        here.export(tmp_path / "a.jsonl", progress=lambda *at: told.append(at))
-        assert told[-1] == (1200, 1200)
-        there.import_(tmp_path / "a.jsonl", progress=lambda *at: heard.append(at))
-        size = (tmp_path / "a.jsonl").stat().st_size
-        assert heard[-1] == (size, size)
-        assert heard == sorted(heard)
-
-
-def test_a_scope_that_is_empty_goes_through_a_file_too():
-    with Memory.open(":memory:", embedder=None) as memory:
-        text = exported(memory.scope("a"))
-        assert imported(memory.scope("b"), text).ok
-        assert memory.scope("b").count() == 0
-
-
-def test_the_async_verbs_do_the_same(tmp_path):
-    import asyncio
-
-    async def story():
-        async with AsyncMemory.open(":memory:", embedder=None) as memory:
-            await memory.scope("a").remember("a text", id="t1")
-            await memory.scope("a").export(tmp_path / "a.jsonl")
-            assert (await memory.scope("b").import_(tmp_path / "a.jsonl")).counts["turns"] == 1
-
-    asyncio.run(story())
-
-
-# for reading --------------------------------------------------------------------------------------
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.text("`~#\n *x\r", min_size=1, max_size=30).filter(str.strip), min_size=1, max_size=5
-    )
-)
-def test_no_text_breaks_out_of_a_page_that_is_made_for_reading(said):
-    with Memory.open(":memory:", embedder=None) as memory:
-        scope = memory.scope("a")
-        scope.remember_many(
-            Turn(text=text, session="# no\n# heading", actor="**x**\n# y") for text in said
-        )
-        page = exported(scope, format="markdown")
-    fence, outside, inside = None, [], []
-    for line in page.split("\n"):
-        if fence is None:
-            if line.startswith("```") and line.endswith("text"):
-                fence, held = line.removesuffix("text"), []
-            else:
-                outside.append(line)
-        elif line == fence:
-            inside.append("\n".join(held))
-            fence = None
-        else:
-            held.append(line)
-    assert fence is None
-    assert inside == said
-    assert all(
-        line.startswith(("# a", "## \\# no", "### Day unknown", "**", "")) for line in outside
-    )
-    assert sum(line.startswith("#") for line in outside) == 3
-
-
-def test_a_page_tells_insights_tasks_sessions_and_days():
-    with Memory.open(":memory:", embedder=None) as memory:
-        scope = memory.scope("acme", "alice")
-        scope.remember("I moved.", id="t1", actor="Alice", session="s1", at=NOON)
-        scope.remember("And rest.", id="t2", actor="Bob", session="s1", at=NOON + timedelta(days=1))
-        derived(scope, "Alice has moved", "t1")
-        with scope.task("book a flight") as task:
-            task.outcome(0.5)
-        page = exported(scope, format="markdown")
-    marks = ["# acme / alice", "## Insights", "Alice has moved", "## Tasks", "outcome 0.5", "## s1",
-             "### 2026-05-17", "**Alice** (2026-05-17 12:00 UTC)", "### 2026-05-18"]  # fmt: skip
-    places = [page.index(mark) for mark in marks]
-    assert places == sorted(places)
