@@ -61,7 +61,9 @@ def test_a_scope_that_went_through_a_file_is_the_same(said, story, dimension):
         grouped = min((whats.index(w) for w in ("consolidate", "group") if w in whats), default=9)
         aged = dimension is not None and "revise" in whats[grouped:]
         for query in () if aged else ("ferry to Oslo", "雨", said[0].text):
-            for levels in ((0,), (0, 1, 2, 3)):
+            # A group that has got later turns stands after these, and so has other neighbours.
+            stay = [r.id for r in here.records()] == [r.id for r in there.records()]
+            for levels in ((0,), (0, 1, 2, 3))[: 1 + stay]:
                 ours, theirs = (s.recall(query, levels=levels, now=NOON) for s in (here, there))
                 assert [(h.record.id, h.text) for h in ours] == [
                     (h.record.id, h.text) for h in theirs
