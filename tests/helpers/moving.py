@@ -65,7 +65,7 @@ def derived(scope, text, *sources, kind=Kind.FACT, level=1, contains=False):
 
 
 texts = st.one_of(
-    st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join),
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join).filter(str.strip),
     st.text(
         st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=20
     ).filter(str.strip),
