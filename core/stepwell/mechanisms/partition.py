@@ -1,0 +1,235 @@
+"""The records of a task's parts: kept as a `Forest` tells them, and read as one again.
+
+A part is a record of kind procedure that contains its turns, and the parts within it; an edge
+`related` with a label leads to each part that it depends on, and an edge `supersedes` to each part
+that holds no more for it: of weight `MEANT` to the one in whose place it stands, of weight `TOO` to
+the others. All that is known is read from these, so that another process can go on at any time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from pydantic import JsonValue
+
+from stepwell.contracts import View
+from stepwell.filters import Filter
+from stepwell.mechanisms.forest import Forest, Part, bag, intent
+from stepwell.models import Edge, EdgeKind, Kind, Record, Status
+from stepwell.ops import ALIAS, Add, Hide, Link, Op, Revise, SetState, Supersede, Unlink
+
+#: The label of an edge from a part to one that it depends on.
+DEPENDS: Final = "depends on"
+#: From a part that stands in another's place, and from it to what depended on that one.
+MEANT: Final = 1.0
+TOO: Final = 0.5
+_ALL: Final = 1_000_000
+_WORD = re.compile(r"\S+")
+
+
+def parts(mark: str) -> Filter:
+    """The parts that a policy made."""
+    return Filter(kind=Kind.PROCEDURE, level=1, payload={"by": mark})
+
+
+class Known:
+    """The records of a task's parts, and what they lead to."""
+
+    def __init__(self, task: Record, turns: Sequence[Record], mark: str, view: View) -> None:
+        self.task, self.mark, self.view = task, mark, view
+        place = {turn.id: n for n, turn in enumerate(turns)}
+        standing = [Status.ACTIVE, Status.SUPERSEDED, Status.STALE]
+        where = parts(mark) & Filter(task=task.task, status=standing)
+        records = {record.id: record for record in view.records(where, limit=_ALL)}
+        self.inside = {
+            name: [edge.target for edge in edges]
+            for name, edges in view.links(list(records), EdgeKind.CONTAINS).items()
+        }
+        self.needs = view.links(list(records), EdgeKind.RELATED)
+        # A part is known by its first turn, and by how deep it lies.
+        self.records: dict[str, Record] = {}
+        for name, record in records.items():
+            within = (turn for turn in self.inside.get(name, ()) if turn in place)
+            first = min(within, key=lambda turn: place[turn], default=None)
+            if first is not None:
+                depth = _number(record, "depth")
+                self.records.setdefault(f"{first}/{depth}" if depth else first, record)
+        keys = {record.id: key for key, record in self.records.items()}
+        self.extra = [name for name in records if name not in keys]
+        starts = {name: place[key.partition("/")[0]] for name, key in keys.items()}
+        #: What each turn that began a part in another's place meant.
+        self.decided = {
+            keys[name].partition("/")[0]: keys[edge.target]
+            for name, edges in view.links(list(keys), EdgeKind.SUPERSEDES).items()
+            for edge in edges
+            if edge.weight == MEANT and edge.target in keys and starts[edge.target] < starts[name]
+        }
+
+    def changed(self, forest: Forest, words: int) -> tuple[list[Op], bool]:
+        """The ops from what is known to what is so; False if more are to come after these.
+
+        A record that is written anew is put out of force in the next step: of ops of both sorts on
+        one record a single one stands.
+        """
+        ops: list[Op] = []
+        told = forest.parts
+        ids = {key: f"{ALIAS}{key}" for key in told}
+        ids |= {key: record.id for key, record in self.records.items()}
+        for key, part in told.items():
+            ops += self._told(part, ids[key], words)
+        for part in told.values():
+            ops += self._linked(part, ids)
+        gone = [record.id for key, record in self.records.items() if key not in told]
+        ops += [Hide(id=name) for name in (*gone, *self.extra)]
+        written = {op.record.id if isinstance(op, Add) else op.id
+                   for op in ops if isinstance(op, (Add, Revise))}  # fmt: skip
+        stood = [op for part in told.values() for op in self._stood(part, ids, forest)]
+        now = [op for op in stood if isinstance(op, SetState) or op.replaces not in written]
+        return [*ops, *now], len(now) == len(stood)
+
+    def _told(self, part: Part, name: str, words: int) -> list[Op]:
+        text, depth = text_of(part, words), len(part.path()) - 1
+        span: dict[str, JsonValue] = {"by": self.mark, "depth": depth}
+        span |= {"first": part.first, "last": part.last}
+        record = self.records.get(part.key)
+        turns = [turn.id for turn in part.turns]
+        if record is None:
+            fresh = Record(
+                id=name, scope=self.task.scope, level=1, kind=Kind.PROCEDURE, text=text,
+                task=self.task.task, session=self.task.session, said_at=part.turns[-1].said_at,
+                stored_at=self.view.now, payload=span,
+                trust=min(turn.trust for turn in part.turns),
+            )  # fmt: skip
+            return [Add(record=fresh, sources=tuple(turns), contains=True)]
+        held = set(self.inside[record.id])
+        ops: list[Op] = [
+            Link(edge=Edge(source=name, kind=EdgeKind.CONTAINS, target=turn))
+            for turn in turns
+            if turn not in held
+        ]
+        if record.text != text:
+            ops.append(revised(record, text, part, self.view))
+        if any(record.payload.get(entry) != value for entry, value in span.items()):
+            ops.append(SetState(id=name, payload=span))
+        return ops
+
+    def _linked(self, part: Part, ids: dict[str, str]) -> list[Op]:
+        """What a part contains and depends on, besides its turns."""
+        name = ids[part.key]
+        inside = {turn.id for turn in part.turns} | {ids[child.key] for child in part.children}
+        needs = {ids[key] for key in part.depends}
+        had, needed = set(self.inside.get(name, ())), self.needs.get(name, ())
+        ops: list[Op] = [
+            Link(edge=Edge(source=name, kind=EdgeKind.CONTAINS, target=ids[child.key]))
+            for child in part.children
+            if ids[child.key] not in had
+        ]
+        ops += [
+            Unlink(source=name, kind=EdgeKind.CONTAINS, target=one) for one in sorted(had - inside)
+        ]
+        told = {edge.target for edge in needed if edge.label == DEPENDS}
+        for one in sorted(needs - told):
+            edge = Edge(source=name, kind=EdgeKind.RELATED, target=one, label=DEPENDS)
+            ops.append(Link(edge=edge))
+        ops += [
+            Unlink(source=name, kind=EdgeKind.RELATED, target=one) for one in sorted(told - needs)
+        ]
+        return ops
+
+    def _stood(self, part: Part, ids: dict[str, str], forest: Forest) -> list[SetState | Supersede]:
+        """Whether a part holds."""
+        record = self.records.get(part.key)
+        active = record is None or record.status is Status.ACTIVE
+        gave = forest.instead(part)
+        if gave is None:
+            return [] if active else [SetState(id=ids[part.key], status=Status.ACTIVE)]
+        newer, meant = gave
+        if not active:
+            return []
+        sure = MEANT if meant else TOO
+        return [Supersede(id=ids[newer.key], replaces=ids[part.key], confidence=sure)]
+
+
+class Standing:
+    """The tree of a task as its records tell it, without the turns."""
+
+    def __init__(self, task: Record, mark: str, view: View, forest: Forest) -> None:
+        self.forest = forest
+        standing = Filter(task=task.task, status=[Status.ACTIVE, Status.SUPERSEDED])
+        self.records = {r.id: r for r in view.records(parts(mark) & standing, limit=_ALL)}
+        links = view.links(list(self.records), EdgeKind.CONTAINS)
+        inside = {name: [edge.target for edge in edges] for name, edges in links.items()}
+        #: The turns of each part.
+        self.members = {
+            name: [target for target in inside.get(name, ()) if target not in self.records]
+            for name in self.records
+        }
+        known = forest.parts
+        for name, record in self.records.items():
+            if record.status is Status.ACTIVE:
+                part = Part(name, record.text.partition(" → ")[0], size=len(self.members[name]))
+                part.about |= bag(record.text)
+                part.first, part.last = _number(record, "first"), _number(record, "last")
+                forest.taken = max(forest.taken, part.last)
+                known[name] = part
+        for name, part in known.items():
+            part.children = [known[target] for target in inside.get(name, ()) if target in known]
+            for child in part.children:
+                child.parent = part
+        last = max(known.values(), key=lambda p: (p.last, len(p.path())), default=None)
+        forest.now = last
+
+    def gone(self) -> set[str]:
+        """The turns of parts that hold no more."""
+        gone: set[str] = set()
+        for name, turns in self.members.items():
+            if name not in self.forest.parts:
+                gone.update(turns)
+        for part in self.forest.parts.values():
+            if not self.forest.holds(part):
+                gone.update([*self.members.get(part.key, ()), *(turn.id for turn in part.turns)])
+        held = {turn.id for part in self.forest.held() for turn in part.turns}
+        return gone - held - {name for part in self.forest.held()
+                              for name in self.members.get(part.key, ())}  # fmt: skip
+
+
+def _number(record: Record, entry: str) -> int:
+    value = record.payload.get(entry)
+    return value if isinstance(value, int) else 0
+
+
+def short(text: str, words: int) -> str:
+    """The first words of a text, on one line."""
+    found = [match[0][:40] for match in islice(_WORD.finditer(text[:20_000]), words + 1)]
+    return " ".join(found[:words]) + (" …" if len(found) > words else "")
+
+
+def text_of(part: Part, words: int) -> str:
+    """A part in short: its name, or how it began, and what came of it last."""
+    first, last = part.turns[0], part.turns[-1]
+    begun = short(part.name or first.text or first.spoken, words)
+    said = [begun or first.id]
+    if len(part.turns) > 1 or last.observation:
+        acted = next((turn.action for turn in reversed(part.turns) if turn.action), None)
+        told = [turn for turn in part.turns if turn.action or not _returns(turn)]
+        came = (told or part.turns)[-1].observation or (told or part.turns)[-1].text
+        ends = [short(each, words) for each in (acted, came) if each]
+        said += [end for end in dict.fromkeys(ends) if end and end != begun]
+    line = " → ".join(said)
+    return line if len(part.turns) == 1 else f"{line} ({len(part.turns)} steps)"
+
+
+def _returns(turn: Record) -> bool:
+    """Whether a turn goes back to a part, and says nothing of it."""
+    said = intent(turn.text)
+    return said is not None and said[0] != "change"
+
+
+def revised(record: Record, text: str, part: Part, view: View) -> Revise:
+    """A part told anew, with its keys, and of the time of its last turn."""
+    fresh = record.model_copy(update={"text": text})
+    said_at = part.turns[-1].said_at
+    return Revise(id=record.id, text=text, keys=view.keys(fresh), said_at=said_at)
