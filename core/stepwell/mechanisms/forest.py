@@ -24,6 +24,8 @@ Choose = Callable[[str, Sequence[str]], int | None]
 _READ: Final = 600
 #: Parts of a task, the latest, that a correction may be about.
 _LOOK: Final = 24
+#: Names of a path that count.
+_DEEP: Final = 8
 _NAMED = re.compile(r"\s*sub-?(?:task|goal)\s*:\s*(\S[^\n]*)", re.IGNORECASE)
 _AGAIN = re.compile(r"\W*(?:(?:please|ok(?:ay)?|no|wait)\W+)*redo\b|\W*(?:重做)", re.IGNORECASE)
 _BACK = re.compile(
@@ -72,7 +74,7 @@ def named(turn: Record) -> tuple[str, ...]:
         parts = [said] if isinstance(said, str) else said if isinstance(said, list) else []
         plain = [" ".join(part.split()) for part in parts if isinstance(part, str)]
         if any(plain):
-            return tuple(part for part in plain if part)
+            return tuple(part for part in plain if part)[:_DEEP]
     found = _NAMED.match(turn.text)
     return (" ".join(found[1].split()),) if found else ()
 

@@ -24,8 +24,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import JsonValue
+
 from stepwell import (
     Block,
+    Edge,
     EdgeKind,
     Filter,
     Hide,
@@ -38,13 +41,14 @@ from stepwell import (
     Record,
     Relation,
     SetSlot,
+    SetState,
     Status,
     View,
     hookimpl,
 )
 from stepwell.mechanisms.forest import Choose, Forest, Part
 from stepwell.mechanisms.packing import cost_of, pack_flat
-from stepwell.mechanisms.partition import Known, Standing, revised, short, text_of
+from stepwell.mechanisms.partition import Known, Standing, parts, revised, short, text_of
 
 NAME = "tme"
 ALL = 1_000_000
@@ -89,38 +93,50 @@ class Growing:
     @hookimpl
     def organize(self, record: Record, view: View) -> Sequence[Op]:
         """A part of which something was forgotten is told anew; then the tree is grown again."""
-        if record.status is not Status.STALE or record.payload.get("by") != NAME:
+        # What stands in the payload of a stale record was told by what was forgotten, too.
+        if record.status is not Status.STALE or record.kind is not Kind.PROCEDURE:
             return ()
-        edges = view.links([record.id], EdgeKind.CONTAINS).get(record.id, ())
-        turns = _turns([edge.target for edge in edges], view)
+        turns = _turns([edge.target for edge in _inside(record.id, view)], view)
         again = SetSlot(slot=NAME, text="")
         if not turns:
             return [Hide(id=record.id), again]
-        part = Part(record.id, turns=turns)
-        return [revised(record, text_of(part, self.params.words), part, view), again]
+        told = _told_anew(record, turns, view, self.params.words)
+        return [*told, again]
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
         """The next turns of tasks; the slot tells up to which one the trees are grown."""
         if not view.records(TASKS, limit=1):
             return ()
-        after = view.slot(NAME).text or None
-        fresh = view.records(Filter(level=0), after=after, limit=self.params.batch)
+        after = seen = view.slot(NAME).text or None
+        if after and not view.records(parts(NAME) & Filter(status=list(Status)), limit=1):
+            after = None  # all that was derived is gone
+        while True:
+            fresh = view.records(Filter(level=0), after=after, limit=self.params.batch)
+            ops, done = self._told(fresh, view)
+            if ops or len(fresh) < self.params.batch:
+                break
+            after = fresh[-1].id
+        tasks = any(turn.task for turn in fresh) or len(fresh) == self.params.batch
+        if done and tasks and fresh[-1].id != seen:
+            ops.append(_seen(fresh[-1]))
+        elif not done and after is None and seen is not None:
+            ops.append(SetSlot(slot=NAME, text=""))
+        return ops
+
+    def _told(self, fresh: Sequence[Record], view: View) -> tuple[list[Op], bool]:
+        """What some turns make of the trees of their tasks; if it is all."""
         names = list(dict.fromkeys(turn.task for turn in fresh if turn.task))
-        if not names:
-            more = len(fresh) == self.params.batch
-            return [_seen(fresh[-1])] if more else ()
-        tasks = view.records(TASKS & Filter(task=names), limit=ALL)
         ops: list[Op] = []
         done = True
-        for task in tasks:
+        for task in view.records(TASKS & Filter(task=names), limit=ALL) if names else ():
             last = next(turn.id for turn in reversed(fresh) if turn.task == task.task)
             turns = view.records(Filter(level=0, task=task.task), limit=ALL)
             until = next(n for n, turn in enumerate(turns, 1) if turn.id == last)
             turns = [turn for turn in turns[:until] if turn.turn != task.task]
             made, whole = self._grown(task, turns, view)
             ops, done = ops + made, done and whole
-        return [*ops, _seen(fresh[-1])] if done else ops
+        return ops, done
 
     def _grown(self, task: Record, turns: Sequence[Record], view: View) -> tuple[list[Op], bool]:
         """What it takes from the records of a task's parts to what its turns tell; if it is all."""
@@ -205,7 +221,8 @@ class Path:
         last = path[0]
         if all(block.hit.record.id != last.record.id for block in blocks):
             text = short(last.record.spoken, max(8, budget // 8))
-            if text and cost_of(last.record.model_copy(update={"text": text})) < budget // 2:
+            bare = {"text": text, "action": None, "observation": None, "attachments": ()}
+            if text and cost_of(last.record.model_copy(update=bare)) < budget // 2:
                 rest = [hit for hit in hits if hit is not last]
                 packed = pack_flat(rest, budget // 2, arrival=view.place)
                 blocks = [*packed.blocks, Block(last, text)]
@@ -232,6 +249,25 @@ def _asking(view: View) -> Choose:
         return next((n for n in reversed(range(len(told))) if told[n] in _WRONG), None)
 
     return choose
+
+
+def _inside(name: str, view: View) -> Sequence[Edge]:
+    return view.links([name], EdgeKind.CONTAINS).get(name, ())
+
+
+def _told_anew(record: Record, turns: Sequence[Record], view: View, words: int) -> list[Op]:
+    """A part of the turns that are left of it, as deep as it lies."""
+    depth, name = 0, record.id
+    while above := view.links([name], EdgeKind.CONTAINS, into=True).get(name, ()):
+        holds = (view.get(edge.source) for edge in above)
+        parent = next((one for one in holds if one and one.kind is Kind.PROCEDURE), None)
+        if parent is None:
+            break
+        depth, name = depth + 1, parent.id
+    part = Part(record.id, turns=list(turns))
+    state: dict[str, JsonValue] = {"by": NAME, "depth": depth}
+    ops: list[Op] = [revised(record, text_of(part, words), part, view)]
+    return [*ops, SetState(id=record.id, payload=state)]
 
 
 def _seen(turn: Record) -> SetSlot:
