@@ -41,7 +41,7 @@ class Known:
     def __init__(self, task: Record, turns: Sequence[Record], mark: str, view: View) -> None:
         self.task, self.mark, self.view = task, mark, view
         place = {turn.id: n for n, turn in enumerate(turns)}
-        standing = [Status.ACTIVE, Status.SUPERSEDED, Status.STALE]
+        standing = [Status.ACTIVE, Status.SUPERSEDED]
         where = parts(mark) & Filter(task=task.task, status=standing)
         records = {record.id: record for record in view.records(where, limit=_ALL)}
         self.inside = {
@@ -91,7 +91,7 @@ class Known:
         return [*ops, *now], len(now) == len(stood)
 
     def _told(self, part: Part, name: str, words: int) -> list[Op]:
-        text, depth = text_of(part, words), len(part.path()) - 1
+        text, depth = _text(part, words), len(part.path()) - 1
         span: dict[str, JsonValue] = {"by": self.mark, "depth": depth}
         span |= {"first": part.first, "last": part.last}
         record = self.records.get(part.key)
@@ -111,7 +111,7 @@ class Known:
             if turn not in held
         ]
         if record.text != text:
-            ops.append(revised(record, text, part, self.view))
+            ops.append(_revised(record, text, part, self.view))
         if any(record.payload.get(entry) != value for entry, value in span.items()):
             ops.append(SetState(id=name, payload=span))
         return ops
@@ -207,7 +207,7 @@ def short(text: str, words: int) -> str:
     return " ".join(found[:words]) + (" …" if len(found) > words else "")
 
 
-def text_of(part: Part, words: int) -> str:
+def _text(part: Part, words: int) -> str:
     """A part in short: its name, or how it began, and what came of it last."""
     first, last = part.turns[0], part.turns[-1]
     begun = short(part.name or first.text or first.spoken, words)
@@ -228,7 +228,7 @@ def _returns(turn: Record) -> bool:
     return said is not None and said[0] != "change"
 
 
-def revised(record: Record, text: str, part: Part, view: View) -> Revise:
+def _revised(record: Record, text: str, part: Part, view: View) -> Revise:
     """A part told anew, with its keys, and of the time of its last turn."""
     fresh = record.model_copy(update={"text": text})
     said_at = part.turns[-1].said_at

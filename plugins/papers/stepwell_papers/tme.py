@@ -24,12 +24,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import JsonValue
-
 from stepwell import (
     Block,
-    Edge,
-    EdgeKind,
     Filter,
     Hide,
     Hit,
@@ -41,14 +37,13 @@ from stepwell import (
     Record,
     Relation,
     SetSlot,
-    SetState,
     Status,
     View,
     hookimpl,
 )
-from stepwell.mechanisms.forest import Choose, Forest, Part
+from stepwell.mechanisms.forest import Choose, Forest
 from stepwell.mechanisms.packing import cost_of, pack_flat
-from stepwell.mechanisms.partition import Known, Standing, parts, revised, short, text_of
+from stepwell.mechanisms.partition import Known, Standing, parts, short
 
 NAME = "tme"
 ALL = 1_000_000
@@ -91,17 +86,12 @@ class Growing:
     name: str = "tme-growing"
 
     @hookimpl
-    def organize(self, record: Record, view: View) -> Sequence[Op]:
-        """A part of which something was forgotten is told anew; then the tree is grown again."""
-        # What stands in the payload of a stale record was told by what was forgotten, too.
+    def organize(self, record: Record) -> Sequence[Op]:
+        """A part of which something was forgotten steps back, and the trees are grown again."""
+        # It is blank but for its kind: what is left of its turns makes another one.
         if record.status is not Status.STALE or record.kind is not Kind.PROCEDURE:
             return ()
-        turns = _turns([edge.target for edge in _inside(record.id, view)], view)
-        again = SetSlot(slot=NAME, text="")
-        if not turns:
-            return [Hide(id=record.id), again]
-        told = _told_anew(record, turns, view, self.params.words)
-        return [*told, again]
+        return [Hide(id=record.id), SetSlot(slot=NAME, text="")]
 
     @hookimpl
     def maintain(self, view: View) -> Sequence[Op]:
@@ -249,25 +239,6 @@ def _asking(view: View) -> Choose:
         return next((n for n in reversed(range(len(told))) if told[n] in _WRONG), None)
 
     return choose
-
-
-def _inside(name: str, view: View) -> Sequence[Edge]:
-    return view.links([name], EdgeKind.CONTAINS).get(name, ())
-
-
-def _told_anew(record: Record, turns: Sequence[Record], view: View, words: int) -> list[Op]:
-    """A part of the turns that are left of it, as deep as it lies."""
-    depth, name = 0, record.id
-    while above := view.links([name], EdgeKind.CONTAINS, into=True).get(name, ()):
-        holds = (view.get(edge.source) for edge in above)
-        parent = next((one for one in holds if one and one.kind is Kind.PROCEDURE), None)
-        if parent is None:
-            break
-        depth, name = depth + 1, parent.id
-    part = Part(record.id, turns=list(turns))
-    state: dict[str, JsonValue] = {"by": NAME, "depth": depth}
-    ops: list[Op] = [revised(record, text_of(part, words), part, view)]
-    return [*ops, SetState(id=record.id, payload=state)]
 
 
 def _seen(turn: Record) -> SetSlot:
