@@ -149,6 +149,17 @@ class Forest:
         """The parts that are in force, in order of their beginning."""
         return [part for part in self.parts.values() if self.holds(part)]
 
+    def reach(self) -> set[str]:
+        """The path to the part in hand, and the latest parts: all that is in reach by itself."""
+        latest = sorted(self.held(), key=lambda part: part.last)[-_LOOK:]
+        return {part.key for part in (*latest, *(self.now.path() if self.now else ()))}
+
+    def needs(self, part: Part, other: Part) -> None:
+        """Note that a part depends on another one."""
+        if other.key not in part.depends:
+            part.depends[other.key] = other
+            self._above.setdefault(other.key, []).append(part)
+
     def instead(self, part: Part) -> tuple[Part, bool] | None:
         """What a part that is not in force gave way to, and whether that one was meant for it."""
         for swap in reversed(self.swaps):
@@ -309,9 +320,7 @@ class Forest:
         for one in self._needed(turn):
             apart = one not in part.path() and part not in one.path()
             if one.first < part.first and apart and self.holds(one):
-                if one.key not in part.depends:
-                    self._above.setdefault(one.key, []).append(part)
-                part.depends[one.key] = one
+                self.needs(part, one)
         for thing in _things(f"{turn.text}\n{turn.observation or ''}\n{turn.action or ''}"):
             owner = self._things.get(thing)
             if owner is None or not self.holds(owner):

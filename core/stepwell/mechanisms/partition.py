@@ -76,10 +76,11 @@ class Known:
         """
         ops: list[Op] = []
         told = forest.parts
+        near = forest.reach()
         ids = {key: f"{ALIAS}{key}" for key in told}
         ids |= {key: record.id for key, record in self.records.items()}
         for key, part in told.items():
-            ops += self._told(part, ids[key], words)
+            ops += self._told(part, ids[key], words, near=key in near)
         for part in told.values():
             ops += self._linked(part, ids)
         gone = [record.id for key, record in self.records.items() if key not in told]
@@ -90,10 +91,10 @@ class Known:
         now = [op for op in stood if isinstance(op, SetState) or op.replaces not in written]
         return [*ops, *now], len(now) == len(stood)
 
-    def _told(self, part: Part, name: str, words: int) -> list[Op]:
+    def _told(self, part: Part, name: str, words: int, *, near: bool) -> list[Op]:
         text, depth = _text(part, words), len(part.path()) - 1
         span: dict[str, JsonValue] = {"by": self.mark, "depth": depth}
-        span |= {"first": part.first, "last": part.last}
+        span |= {"first": part.first, "last": part.last, "near": near}
         record = self.records.get(part.key)
         turns = [turn.id for turn in part.turns]
         if record is None:
@@ -154,46 +155,63 @@ class Known:
 
 
 class Standing:
-    """The tree of a task as its records tell it, without the turns."""
+    """The near part of a task's tree, as its records tell it: the path, and the latest parts.
+
+    Turns are not read, so that it takes no longer the longer a task is.
+    """
 
     def __init__(self, task: Record, mark: str, view: View, forest: Forest) -> None:
-        self.forest = forest
-        standing = Filter(task=task.task, status=[Status.ACTIVE, Status.SUPERSEDED])
-        self.records = {r.id: r for r in view.records(parts(mark) & standing, limit=_ALL)}
-        links = view.links(list(self.records), EdgeKind.CONTAINS)
-        inside = {name: [edge.target for edge in edges] for name, edges in links.items()}
+        self.forest, self._mark, self._view = forest, mark, view
+        where = Filter(kind=Kind.PROCEDURE, level=1, payload={"by": mark, "near": True})
+        found = view.records(where & Filter(task=task.task), limit=_ALL)
+        self.records = {r.id: r for r in found if r.status is Status.ACTIVE}
+        names = list(self.records)
+        inside = {
+            name: [edge.target for edge in edges]
+            for name, edges in view.links(names, EdgeKind.CONTAINS).items()
+        }
         #: The turns of each part.
         self.members = {
             name: [target for target in inside.get(name, ()) if target not in self.records]
-            for name in self.records
+            for name in names
         }
         known = forest.parts
-        for name, record in self.records.items():
-            if record.status is Status.ACTIVE:
-                part = Part(name, record.text.partition(" → ")[0], size=len(self.members[name]))
-                part.about |= bag(record.text)
-                part.first, part.last = _number(record, "first"), _number(record, "last")
-                forest.taken = max(forest.taken, part.last)
-                known[name] = part
+        for name in sorted(names, key=lambda name: _number(self.records[name], "first")):
+            text = self.records[name].text
+            part = Part(name, text.partition(" → ")[0], size=len(self.members[name]))
+            part.about |= bag(text)
+            part.first = _number(self.records[name], "first")
+            part.last = _number(self.records[name], "last")
+            known[name] = part
         for name, part in known.items():
             part.children = [known[target] for target in inside.get(name, ()) if target in known]
             for child in part.children:
                 child.parent = part
+        for name, edges in view.links(names, EdgeKind.RELATED).items():
+            for edge in edges:
+                if edge.label == DEPENDS and edge.target in known:
+                    forest.needs(known[name], known[edge.target])
         last = max(known.values(), key=lambda p: (p.last, len(p.path())), default=None)
-        forest.now = last
+        forest.now, forest.taken = last, 0 if last is None else last.last
 
-    def gone(self) -> set[str]:
-        """The turns of parts that hold no more."""
+    def gone(self, turns: Sequence[Record]) -> set[str]:
+        """Those of some turns that are of parts that hold no more, and of no other one."""
+        fresh = {turn.id: p for p in self.forest.parts.values() for turn in p.turns}
+        into = self._view.links([turn.id for turn in turns], EdgeKind.CONTAINS, into=True)
+        above = {name: [edge.source for edge in edges] for name, edges in into.items()}
+        names = sorted({source for sources in above.values() for source in sources})
+        standing = Filter(id=names, status=[Status.ACTIVE, Status.SUPERSEDED])
+        found = self._view.records(parts(self._mark) & standing, limit=_ALL) if names else ()
+        holds = {record.id: record.status is Status.ACTIVE for record in found}
+        holds |= {name: self.forest.holds(part) for name, part in self.forest.parts.items()}
         gone: set[str] = set()
-        for name, turns in self.members.items():
-            if name not in self.forest.parts:
-                gone.update(turns)
-        for part in self.forest.parts.values():
-            if not self.forest.holds(part):
-                gone.update([*self.members.get(part.key, ()), *(turn.id for turn in part.turns)])
-        held = {turn.id for part in self.forest.held() for turn in part.turns}
-        return gone - held - {name for part in self.forest.held()
-                              for name in self.members.get(part.key, ())}  # fmt: skip
+        for turn in turns:
+            told = [holds[name] for name in above.get(turn.id, ()) if name in holds]
+            if turn.id in fresh:
+                told.append(self.forest.holds(fresh[turn.id]))
+            if told and not any(told):
+                gone.add(turn.id)
+        return gone
 
 
 def _number(record: Record, entry: str) -> int:

@@ -158,24 +158,28 @@ class Path:
         goal = view.get(query.task)
         if task is None or goal is None or goal.turn != query.task:
             return hits
-        shown, gone = self._path(task, goal, view)
+        known = self._known(task, view)
+        shown = self._path(goal, known, view)
         kept = {hit.record.id for hit in shown}
+        turns = [hit for hit in hits if hit.record.id not in kept and hit.record.level == 0]
+        gone = known.gone([hit.record for hit in turns if hit.record.task == task.task])
         rest = [
-            replace(hit, score=min(hit.score, BESIDE))
-            for hit in hits
-            if hit.record.id not in kept and hit.record.id not in gone and hit.record.level == 0
+            replace(hit, score=min(hit.score, BESIDE)) for hit in turns if hit.record.id not in gone
         ]
         return [*shown, *(rest if query.budget is None else rest[: self.params.beside])]
 
-    def _path(self, task: Record, goal: Record, view: View) -> tuple[list[Hit], set[str]]:
-        """What is shown of a task, best first, and the ids of turns that hold no more."""
-        p = self.params
-        known = Standing(task, NAME, view, p.forest())
-        forest, records = known.forest, known.records
+    def _known(self, task: Record, view: View) -> Standing:
+        """The tree as it is with what was said since it was grown."""
+        known = Standing(task, NAME, view, self.params.forest())
         where = Filter(level=0, task=task.task)
         for turn in view.records(where, after=view.slot(NAME).text or None, limit=ALL):
             if turn.turn != task.task:
-                forest.take(turn)
+                known.forest.take(turn)
+        return known
+
+    def _path(self, goal: Record, known: Standing, view: View) -> list[Hit]:
+        """What is shown of a task, best first."""
+        p, forest, records = self.params, known.forest, known.records
         now, path, steps = forest.now, [], []
         if now is not None:
             late = now.turns[-p.steps :]
@@ -191,11 +195,10 @@ class Path:
         beside = [records.get(part.key) or part.turns[0] for part in others]
         ranked = [*steps[:-3:-1], goal, *(records[part.key] for part in path)]
         ranked += [*steps[:-2][::-1], *beside]
-        made = [
+        return [
             _hit(record, 1 - (1 - BESIDE) * at / len(ranked), self._sources(record, view))
             for at, record in enumerate(ranked)
         ]
-        return made, known.gone()
 
     def _sources(self, record: Record, view: View) -> tuple[str, ...]:
         return (record.turn,) if record.turn else view.sources(record.id)
