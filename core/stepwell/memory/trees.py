@@ -22,8 +22,7 @@ def grow(reader: StoreReader, row: ScopeRow) -> list[Node]:
     roots = [ref for ref in loaded if ref not in contained]
     roots.sort(key=lambda ref: (-loaded[ref].level, ref))
     made: dict[int, Node] = {}
-    # Children have lower levels than what contains them, so they are made first.
-    for ref in sorted(loaded, key=lambda r: (loaded[r].level, r)):
+    for ref in _inside_first(sorted(loaded, key=lambda r: (loaded[r].level, r)), below):
         record = loaded[ref]
         children = tuple(made[child] for child in below[ref] if child in made)
         if record.turn is not None:
@@ -39,6 +38,23 @@ def grow(reader: StoreReader, row: ScopeRow) -> list[Node]:
 
 def _below(reader: StoreReader, row: ScopeRow, ref: int, record: Record) -> list[int]:
     return [] if record.level == 0 else reader.targets(row, ref, EdgeKind.CONTAINS)
+
+
+def _inside_first(refs: list[int], below: dict[int, list[int]]) -> list[int]:
+    """Records in their order, but after all that they contain, be it of their own level."""
+    order: dict[int, None] = {}
+    entered: set[int] = set()
+    for ref in refs:
+        left = [ref]
+        while left:
+            top = left[-1]
+            waiting = [child for child in below[top] if child in below and child not in entered]
+            entered.add(top)
+            if waiting:
+                left += waiting
+            else:
+                order.setdefault(left.pop())
+    return list(order)
 
 
 def told(reader: StoreReader, row: ScopeRow, ref: int) -> list[Change]:

@@ -16,6 +16,7 @@ from stepwell_papers import (
     mem0_v3,
     memoryos,
     memtree,
+    tme,
 )
 
 #: What this distribution offers, by the name of each system.
@@ -30,6 +31,7 @@ PRESETS: tuple[Preset, ...] = (
     mem0_v3.PRESET,
     memoryos.PRESET,
     memtree.PRESET,
+    tme.PRESET,
 )
 
 

@@ -324,6 +324,8 @@ def test_any_two_presets_differ_in_what_they_find_or_in_what_they_make() -> None
             )
             name = preset if isinstance(preset, str) else preset.name
             told[name] = trees, [found(alice, question) for question in ASKED]
+    # Outside of a task, working memory is the default's.
+    assert told.pop("tme") == told["default"]
     for one, other in combinations(told, 2):
         assert told[one] != told[other], (one, other)
 
