@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import json
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Self
 
 from autogen_core import CancellationToken, Component, Image
 from autogen_core.memory import (
@@ -17,13 +18,18 @@ from autogen_core.memory import (
 )
 from autogen_core.model_context import ChatCompletionContext, UnboundedChatCompletionContext
 from autogen_core.models import LLMMessage
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
+import stepwell
 from autogen_stepwell.agents import Mind, Place, content_of, is_told
 from stepwell import AsyncScope, Attachment, Filter, Recall, Scope, Turn
 from stepwell.adapting import Tally, cut, fitting, plain, usable
 
 _MESSAGES: TypeAdapter[list[LLMMessage]] = TypeAdapter(list[LLMMessage])
+#: What a recall can be told.
+_OPTIONS: Final = frozenset(inspect.signature(Scope.recall).parameters) - {"self", "query"}
+#: Where the payload of what was added says to which memory.
+_ADDED: Final = "autogen_memory"
 
 
 class StepwellMemoryConfig(BaseModel):
@@ -59,7 +65,7 @@ class StepwellMemory(Memory, Component[StepwellMemoryConfig]):
 
     `update_context` and `query` never raise for a memory that fails: that is logged under
     "autogen_stepwell" and counted in `tally`. `add` and `clear` raise what stepwell raises, and
-    TimeoutError after `patience` seconds; `clear` forgets all turns of the scope, for good.
+    TimeoutError after `patience` seconds; `clear` forgets what was added to this memory, for good.
     """
 
     component_config_schema = StepwellMemoryConfig
@@ -110,9 +116,17 @@ class StepwellMemory(Memory, Component[StepwellMemoryConfig]):
         self, query: str | MemoryContent, cancellation_token: CancellationToken | None = None,
         **kwargs: Any,
     ) -> MemoryQueryResult:  # fmt: skip
-        """What answers a question, best first; `kwargs` are those of `Scope.recall`."""
+        """What answers a question, best first; `kwargs` are those of `Scope.recall`.
+
+        Raises InvalidQuery for others: they would be no failure of the memory's.
+        """
         _ = cancellation_token  # there is a deadline
-        asked = query if isinstance(query, str) else _turn(query).text
+        for name in kwargs:
+            if name not in _OPTIONS:
+                raise stepwell.errors.InvalidQuery(f"a recall has no option {name!r}")
+        asked = usable(query) if isinstance(query, str) else _turn(query).text
+        if not asked.strip():
+            return MemoryQueryResult(results=[])
         told = {
             "role": self._mind.role, "min_trust": self._mind.min_trust,
             "deadline": self._mind.deadline, **kwargs,
@@ -133,18 +147,29 @@ class StepwellMemory(Memory, Component[StepwellMemoryConfig]):
         under which id, and where the bytes lie; the rest is kept beside the text.
         """
         _ = cancellation_token  # what is begun is stored
-        turn = _turn(content, session=self._mind.session)
+        turn = _turn(content, session=self._mind.session, own={_ADDED: {**self._own()}})
         async with asyncio.timeout(self._mind.patience):
             await asyncio.to_thread(self.scope.remember_many, [turn])
 
     async def clear(self) -> None:
-        """Forget all turns of the scope, and what rests on them, to the byte."""
+        """Forget what was added to this memory, and what rests on that alone, to the byte.
+
+        A memory is known by its scope, role and session, also after a restart. What was said in
+        conversations stays, and what was added to other memories of the scope: that is forgotten
+        by `scope.forget` and `scope.erase`.
+        """
+        mine = {f"{_ADDED}.{name}": value for name, value in self._own().items()}
         async with asyncio.timeout(self._mind.patience):
-            await asyncio.to_thread(self.scope.forget, where=Filter(level=0))
+            await asyncio.to_thread(self.scope.forget, where=Filter(level=0, payload=mine))
 
     async def close(self) -> None:
         """Wait for what is still to be stored, for `patience` seconds at most."""
         await self._mind.keeper.asettle()
+
+    def _own(self) -> dict[str, str]:
+        """What tells this memory from others of its scope."""
+        names = {"role": self._mind.role, "session": self._mind.session}
+        return {what: usable(name or "") for what, name in names.items()}
 
     def _to_config(self) -> StepwellMemoryConfig:
         mind = self._mind
@@ -179,8 +204,10 @@ async def _cleared(context: ChatCompletionContext, messages: Sequence[LLMMessage
     return True
 
 
-def _turn(content: MemoryContent, session: str | None = None) -> Turn:
-    """A turn that holds what is to be remembered."""
+def _turn(
+    content: MemoryContent, session: str | None = None, own: Mapping[str, JsonValue] | None = None
+) -> Turn:  # fmt: skip
+    """A turn that holds what is to be remembered; `own` goes with its payload as it is."""
     given = content.content
     rest = dict(content.metadata or {})
     who = {name: rest.pop(name, None) for name in ("actor", "role", "session", "id")}
@@ -195,7 +222,7 @@ def _turn(content: MemoryContent, session: str | None = None) -> Turn:
         kept = f"sha256:{hashlib.sha256(raw).hexdigest()}"
         attached = (Attachment(ref=usable(str(rest.pop("uri", kept)))),)
         text = usable(str(rest.pop("caption", f"[{_mime(content)}]")))
-    payload = fitting(plain(rest), [cut])
+    payload = {**fitting(plain(rest), [cut]), **(own or {})}
     told = {"session": session, **fields}
     return Turn.model_validate(
         {"text": text, "attachments": attached, "payload": payload, **told}

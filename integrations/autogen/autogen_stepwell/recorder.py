@@ -251,7 +251,7 @@ class TeamRecorder:
         if not goal:
             return self._record(line, message.source, message, run, (), {})
         said = self._new(run, message)
-        mark = mark_of(message.source, run.goal["text"])
+        mark = mark_of(run.goal["actor"], run.goal["text"])
         self._storing.put(Entry(said, mark, run.step(), True, {}, ()))
         return said
 
@@ -277,7 +277,7 @@ class TeamRecorder:
         told |= {"actor": usable_name(speaker), "session": run.session, **fields}
         if run.root is not line and line.team:
             told["payload"] |= {"team": line.team}
-        mark = mark_of(speaker, told["text"])
+        mark = mark_of(told["actor"], told["text"])
         self._storing.put(Entry(said, mark, run.step(), False, told, upstream))
         return said
 
