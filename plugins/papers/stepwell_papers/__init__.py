@@ -8,6 +8,7 @@ from stepwell import Preset, hookimpl
 from stepwell_papers import (
     a_mem,
     engram,
+    exprag,
     g_memory,
     h_mem,
     hema,
@@ -16,12 +17,14 @@ from stepwell_papers import (
     mem0_v3,
     memoryos,
     memtree,
+    reme,
 )
 
 #: What this distribution offers, by the name of each system.
 PRESETS: tuple[Preset, ...] = (
     a_mem.PRESET,
     engram.PRESET,
+    exprag.PRESET,
     g_memory.PRESET,
     h_mem.PRESET,
     hema.PRESET,
@@ -30,6 +33,7 @@ PRESETS: tuple[Preset, ...] = (
     mem0_v3.PRESET,
     memoryos.PRESET,
     memtree.PRESET,
+    reme.PRESET,
 )
 
 
