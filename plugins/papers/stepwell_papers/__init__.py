@@ -18,6 +18,7 @@ from stepwell_papers import (
     memoryos,
     memtree,
     reme,
+    sedm,
 )
 
 #: What this distribution offers, by the name of each system.
@@ -34,6 +35,7 @@ PRESETS: tuple[Preset, ...] = (
     memoryos.PRESET,
     memtree.PRESET,
     reme.PRESET,
+    sedm.PRESET,
 )
 
 
