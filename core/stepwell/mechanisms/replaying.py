@@ -10,6 +10,7 @@ import re
 import numpy as np
 
 from stepwell.contracts import FloatArray
+from stepwell.fencing import count_tokens
 
 _TYPED = (
     ("<link>", re.compile(r"\b(?:https?|ftp)://\S+")),
@@ -43,3 +44,8 @@ def gain(candidate: FloatArray, known: FloatArray, goals: FloatArray, near: floa
     if len(known):
         without = np.maximum((goals[asked] @ known.T).max(axis=1), 0)
     return float(np.maximum(with_it[asked] - without, 0).mean())
+
+
+def cost(text: str) -> int:
+    """The tokens that showing an experience takes."""
+    return count_tokens(text)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stepwell import (
+    Add,
     Filter,
     Hide,
     Hit,
@@ -40,11 +41,9 @@ from stepwell import (
     View,
     hookimpl,
 )
-from stepwell.fencing import count_tokens
 from stepwell.mechanisms import drawing, experiencing, grounding, placing
 from stepwell.mechanisms.buffering import exchanges
-from stepwell.mechanisms.replaying import gain, general
-from stepwell.ops import Add
+from stepwell.mechanisms.replaying import cost, gain, general
 
 NAME = "sedm"
 GOAL, WEIGHT, GENERAL = "goal", "weight", "general"
@@ -139,11 +138,11 @@ class Admission:
             add = experiencing.added(each, view, tokens=p.tokens)
             won = 1.0 if each.outcome is None else each.outcome
             score = (p.prior if found is None else found) * won
-            score -= p.per_token * count_tokens(add.record.text)
+            score -= p.per_token * cost(add.record.text)
             if found is not None and score <= p.eta:
-                ops.append(
-                    SetState(id=each.base.id, why=f"not admitted: {score:.4f}", payload={NAME: won})
-                )
+                mark = drawing.READ if each.outcome is None else each.outcome
+                why = f"not admitted: {score:.4f}"
+                ops.append(SetState(id=each.base.id, why=why, payload={NAME: mark}))
                 continue
             admitted = np.vstack([admitted, row[None]])
             begins = p.prior * won if found is None else p.prior + score
