@@ -18,10 +18,10 @@ from typing import Final
 import numpy as np
 
 from stepwell import Embedder, Memory, Scope, Turn
-from stepwell.fencing import count_tokens
 from stepwell_bench.baselines import Bm25, Dense
 from stepwell_bench.bootstrap import Estimate, Resamples
 from stepwell_bench.data import Spoken
+from stepwell_bench.metrics import tokens
 from stepwell_bench.runs import Run
 from stepwell_bench.systems import Ask, Log
 
@@ -236,11 +236,11 @@ def working(runs: Sequence[Run], preset: str, budget: int, every: int = 4) -> Wo
         with Memory.open(preset=preset) as memory:
             scope = memory.scope("team")
             with scope.task(run.goal, id=run.id) as task:
-                whole, acted = count_tokens(run.goal), None
+                whole, acted = tokens(run.goal), None
                 for step, turn in enumerate(run.turns, 1):
                     task.remember(turn)
                     said = (turn.text, turn.action or "", turn.observation or "")
-                    whole += sum(map(count_tokens, said))
+                    whole += sum(map(tokens, said))
                     acted = turn.id if turn.action else acted
                     if step % every == 0:
                         scope.consolidate()

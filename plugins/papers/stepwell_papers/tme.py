@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 
 from stepwell import (
     Block,
+    EdgeKind,
     Filter,
     Hide,
     Hit,
