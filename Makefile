@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer, pip and make; everything else is set up in here, in .venv/ and .uv/.
 #
-#   make demo     run examples/quickstart.py
+#   make demo     what it does, told in a few seconds
 #   make test     all tests                        make test ARGS="-n 2 -k redact"
 #   make lint     ruff, formatting, types
 #   make format   rewrite what `make lint` would ask for
@@ -51,7 +51,7 @@ NEEDS := $(filter .uv/bin/uv,$(UV))
 PROJECTS := pyproject.toml uv.lock \
 	$(wildcard examples/*/pyproject.toml integrations/*/pyproject.toml plugins/*/pyproject.toml)
 
-# What a user has: the core and its five dependencies.
+# What a user has: the core and its dependencies.
 .venv/.made: $(PROJECTS) | $(NEEDS)
 	@echo "Setting up .venv: the core"
 	@$(UV) sync --quiet --locked --no-dev --inexact
@@ -66,7 +66,7 @@ PROJECTS := pyproject.toml uv.lock \
 setup: .venv/.made-dev
 
 demo: .venv/.made
-	.venv/bin/python examples/quickstart.py
+	.venv/bin/stepwell demo
 
 test: .venv/.made-dev
 	.venv/bin/python -m pytest $(ARGS)

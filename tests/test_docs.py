@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from tests.pages import levels, reference
+from tests.pages import commands, levels, reference
 
 from stepwell import errors, hookspecs
 from stepwell.contracts import Models
@@ -120,9 +120,9 @@ def test_every_verb_of_a_memory_and_a_scope_is_mentioned() -> None:
 # pages that are made ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", reference.pages())
-def test_a_page_made_from_the_code_says_what_the_code_says_now(name: str) -> None:
-    assert text_of(name) == reference.pages()[name], "python -m tests.pages"
+@pytest.mark.parametrize(("name", "made"), [*reference.pages().items(), *commands.pages().items()])
+def test_a_page_made_from_the_code_says_what_the_code_says_now(name: str, made: str) -> None:
+    assert text_of(name) == made, "python -m tests.pages"
 
 
 def test_the_picture_of_the_levels_shows_all_of_them() -> None:

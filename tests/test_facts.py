@@ -349,3 +349,17 @@ def test_what_a_question_takes_for_granted_is_claimed(text, value):
     found = claims(text, "ana")
     assert len(found) == (value is not None)
     assert all(claim.value.startswith(value) and claim.changed for claim in found)
+
+
+def test_what_has_no_time_is_settled_once():
+    """Of turns without a time it counts when they were stored; nothing is marked over and over."""
+    scope = Memory.open(":memory:").scope("ann")
+    for number in range(5):
+        scope.remember(f"I live in flat number {number}.", actor="Ann", session=f"s{number}")
+        report = scope.consolidate()
+        assert report.finished
+        assert report.counts.get("supersede", 0) <= 2
+    report = scope.consolidate()
+    assert report.finished
+    assert "supersede" not in report.counts
+    assert scope.recall("Where does Ann live now?")[0].text == "I live in flat number 4."

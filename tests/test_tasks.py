@@ -397,3 +397,13 @@ def test_shown_edges_lead_from_the_task_to_what_was_shown(alice):
         (record,) = view.records(Filter(kind=Kind.TASK))
         (edge,) = view.links([record.id], EdgeKind.MENTIONS)[record.id]
         assert (view.get(edge.target).turn, edge.weight) == ("t1", 1.0)
+
+
+def test_what_a_task_has_shown_that_is_forgotten_meanwhile_hinders_no_write():
+    with Memory.open(":memory:", embedder=None) as memory:
+        scope = memory.scope("a")
+        scope.remember("the ferry leaves at noon", id="t1")
+        with scope.task("cross the fjord") as task:
+            task.recall("ferry")
+        scope.forget(task.id)
+        assert scope.remember("something new").stored

@@ -218,6 +218,8 @@ class AsyncScope:
     feedback = _verb(Scope.feedback)
     consolidate = _verb(Scope.consolidate)
     rebuild = _verb(Scope.rebuild)
+    export = _verb(Scope.export)
+    import_ = _verb(Scope.import_)
     forget = _verb(Scope.forget)
     erase = _verb(Scope.erase)
     close = _verb(Scope.close)

@@ -28,6 +28,9 @@
     - PluginFailed                     a plugin raised, or returned something of the wrong kind
     - PresetUnknown                    no such preset
     - PresetMismatch                   the file was written under another preset; names the way out
+  x TransferError                      an export or an import
+    - ExportFailed                     the target is there already, or cannot be written
+    - ImportFailed                     the source cannot be read (further); `.report` has what came
   x WrongThread                        a sync verb that needs an async client on a running loop
 """
 
@@ -144,6 +147,23 @@ class PresetUnknown(PluginError):
 
 class PresetMismatch(PluginError):
     """The file was written under another preset or other parameters."""
+
+
+class TransferError(StepwellError):
+    """Something about an export or an import."""
+
+
+class ExportFailed(TransferError):
+    """The target of an export is there already, or cannot be written."""
+
+
+class ImportFailed(TransferError):
+    """The source of an import cannot be read, or not any further.
+
+    What was stored before stays; `report`, a Report, counts it.
+    """
+
+    report: object = None
 
 
 class WrongThread(StepwellError):

@@ -26,6 +26,11 @@ def content_hash(
     return keyed(secret, "content", text, role or "", actor or "", session or "")
 
 
+def gone(secret: bytes, record: str) -> bytes:
+    """The handle under which a derived record is known that is there no more."""
+    return keyed(secret, "gone", record)
+
+
 def record_id(secret: bytes, now: datetime, *parts: str) -> str:
     """48 bits of time in milliseconds, 80 bits keyed by the scope, so that it sorts by time.
 

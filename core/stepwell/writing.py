@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stepwell.committing import Committer, outdated, unkeyed, unseen
-from stepwell.contracts import LATER, NewRecord, Rejected, ScopeRow, StoreWriter
+from stepwell.committing import Committer, label, queue_keys, screened, sized, unkeyed
+from stepwell.contracts import NewRecord, Rejected, ScopeRow, StoreWriter
 from stepwell.errors import InvalidTurn, StoreBusy, UnknownRecord
 from stepwell.identity import content_hash, keyed, record_id
 from stepwell.models import (
-    MAX_PAYLOAD_BYTES,
-    MAX_TEXT_BYTES,
     TRUST,
     EdgeKind,
     Noted,
@@ -23,7 +20,6 @@ from stepwell.models import (
     Turn,
     aware,
     origin_of,
-    storable,
 )  # fmt: skip
 from stepwell.ops import Add, Revise, SetState
 from stepwell.plugins import Plugins
@@ -70,7 +66,7 @@ class Writer:
         notes: list[str] = []
         drafts = [_Draft(turn, _when(turn, notes)) for turn in turns]
         for draft in drafts:
-            _sized(draft.sent)
+            sized(draft.sent)
         self._screen(path, drafts)
         # A scope that is erased between these two steps gets a new secret: once more, then.
         for _ in range(3):
@@ -112,21 +108,13 @@ class Writer:
             for draft in drafts:
                 draft.screened = draft.sent
             return
-        sent = tuple(draft.sent for draft in drafts)
-        waiting = list(drafts)
-
-        def check(answer: object) -> tuple[Turn, ...]:
-            turns = _screened(answer, waiting)
-            waiting[:] = [draft for draft in waiting if not draft.refused]
-            return turns
-
         with self._searcher.view(path) as view:
-            screened, failures = self._plugins.fold("screen_turns", "turns", sent, check, view=view)
-        if failures:
-            raise failures[0]
-        for draft, turn in zip(waiting, screened, strict=True):
-            _sized(turn)
-            draft.screened = turn
+            answers = screened(self._plugins, [draft.sent for draft in drafts], view)
+        for draft, answer in zip(drafts, answers, strict=True):
+            if isinstance(answer, Rejected):
+                draft.refused = answer.reason or "rejected"
+            else:
+                draft.screened = answer
 
     def _scope(self, path: tuple[str, ...]) -> ScopeRow:
         """The scope, made if need be. Its number is never given twice, so it may be kept."""
@@ -244,44 +232,12 @@ class Writer:
                 for upstream in found.values():
                     if upstream is not None and upstream != item.ref:
                         writer.link_all(row, upstream, EdgeKind.NEXT, [item.ref])
-        self._queue_keys(writer, row, new, degraded)
+        queue_keys(
+            writer, row, new, [item for item in new if item.record.turn in degraded],
+            alone=self._searcher.models.space is None, slow=self._plugins.has("later_keys"),
+        )  # fmt: skip
         if any(map(self._plugins.has, _DERIVING)):
             writer.enqueue(row, "segment", new[0].ref, new[-1].ref)
-
-    def _queue_keys(
-        self, writer: StoreWriter, row: ScopeRow, new: list[NewRecord], degraded: set[str]
-    ) -> None:
-        """Queue the keys that turns lack: a plugin failed or takes its time, or they came late."""
-        for item in new:
-            if item.record.turn in degraded:
-                writer.enqueue(row, "keys", item.ref, item.ref)
-        if outdated(writer, [key for item in new for key in item.keys]):
-            writer.enqueue(row, "keys", new[0].ref, new[-1].ref)
-        if self._searcher.models.space is None:
-            unkeyed(writer)
-        if self._plugins.has("later_keys"):
-            for start in range(0, len(new), LATER):
-                some = new[start : start + LATER]
-                writer.enqueue(row, "later", some[0].ref, some[-1].ref)
-        else:
-            unseen(writer)
-
-
-def _screened(answer: object, waiting: Sequence[_Draft]) -> tuple[Turn, ...]:
-    """As many answers as turns, each a turn or a polite no; the turns that go on."""
-    if not isinstance(answer, (list, tuple)) or len(answer) != len(waiting):
-        raise TypeError("one answer for each turn")
-    if not all(isinstance(a, (Turn, Rejected)) for a in answer):
-        raise TypeError("turns, or Rejected")
-    kept = []
-    for draft, a in zip(waiting, answer, strict=True):
-        if isinstance(a, Rejected):
-            draft.refused = a.reason or "rejected"
-        elif a.id == draft.sent.id:
-            kept.append(a)
-        else:
-            raise TypeError("a turn keeps its id")
-    return tuple(kept)
 
 
 def _credit(writer: StoreWriter, row: ScopeRow, op: SetState) -> None:
@@ -306,52 +262,7 @@ def _when(turn: Turn, notes: list[str]) -> datetime | None:
     try:
         return aware(turn.at)
     except ValueError as error:
-        raise InvalidTurn(f"turn {_label(turn)}: {error}") from None
-
-
-def _label(turn: Turn) -> str:
-    return repr(turn.id[:60]) if turn.id is not None else "without id"
-
-
-def _sized(turn: Turn) -> None:
-    if not (turn.text or turn.action or turn.observation or turn.attachments):
-        raise InvalidTurn(f"turn {_label(turn)}: there is no text to remember")
-    if turn.id is not None and turn.id.startswith("r_"):
-        raise InvalidTurn(f"turn {_label(turn)}: ids that begin with 'r_' are kept for records")
-    long = len(turn.text) + len(turn.action or "") + len(turn.observation or "")
-    if (
-        long > MAX_TEXT_BYTES // 4
-        and len(turn.text.encode())
-        + len((turn.action or "").encode())
-        + len((turn.observation or "").encode())
-        > MAX_TEXT_BYTES
-    ):
-        raise InvalidTurn(f"turn {_label(turn)}: more than {MAX_TEXT_BYTES} bytes of text")
-    if turn.payload:
-        try:
-            size = len(json.dumps(turn.payload, ensure_ascii=False, allow_nan=False).encode())
-            _plain(turn.payload)
-        except (ValueError, RecursionError):
-            raise InvalidTurn(
-                f"turn {_label(turn)}: the payload holds what no JSON text can"
-            ) from None
-        if size > MAX_PAYLOAD_BYTES:
-            raise InvalidTurn(
-                f"turn {_label(turn)}: more than {MAX_PAYLOAD_BYTES} bytes of payload"
-            )
-
-
-def _plain(value: object) -> None:
-    """Refuse NUL and lone surrogates anywhere in a JSON value. ValueError."""
-    if isinstance(value, str):
-        storable(value)
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            storable(name)
-            _plain(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _plain(inner)
+        raise InvalidTurn(f"turn {label(turn)}: {error}") from None
 
 
 def _record(row: ScopeRow, turn: Turn, turn_id: str, at: datetime | None, now: datetime) -> Record:

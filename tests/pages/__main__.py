@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.pages import levels, reference
+from tests.pages import commands, levels, reference
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def main() -> None:
     """Write all of them, and say which."""
-    for name, text in {**reference.pages(), **levels.pages()}.items():
+    for name, text in {**reference.pages(), **commands.pages(), **levels.pages()}.items():
         (ROOT / name).write_text(text, encoding="utf-8")
         print(name)
 

@@ -12,9 +12,10 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+import stepwell
 from stepwell import Memory, Node, Scope, Turn
 
-_TALK = Path(__file__).resolve().parents[2] / "examples" / "conversation.jsonl"
+_TALK = Path(stepwell.__file__).parent / "cli" / "conversation.jsonl"
 _LEFT, _WIDE, _TOP, _DEEP = 150, 1080, 20, 104
 _LEVELS: Final = {
     3: ("domain", "what it is about"),

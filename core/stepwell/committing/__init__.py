@@ -8,14 +8,30 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stepwell.committing.door import apply_op, ref_of
+from stepwell.committing.queueing import queue_keys
+from stepwell.committing.restoring import IMPORT, NO_USAGE, STAINED, Fate, Kept, Restoring
+from stepwell.committing.screening import label, screened, sized
 from stepwell.committing.spaces import left_spaces, outdated, unkeyed, unseen
 from stepwell.contracts import ScopeRow, Store, StoreWriter
 from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
-from stepwell.models import Status
-from stepwell.ops import Cascade, Op, Purge, SetState, aliases, cascade, precedence, renamed
+from stepwell.models import Slot, Status
+from stepwell.ops import (
+    Add,
+    Cascade,
+    Op,
+    Purge,
+    SetState,
+    aliases,
+    cascade,
+    precedence,
+    renamed,
+)  # fmt: skip
 from stepwell.plugins import Plugins
 
-__all__ = ["Applied", "Committer", "Seen", "left_spaces", "outdated", "ref_of", "unkeyed", "unseen"]
+__all__ = [
+    "NO_USAGE", "STAINED", "Applied", "Committer", "Fate", "Kept", "Seen", "label", "left_spaces",
+    "outdated", "queue_keys", "ref_of", "screened", "sized", "unkeyed", "unseen",
+]  # fmt: skip
 
 log = logging.getLogger("stepwell.committing")
 
@@ -118,6 +134,28 @@ class Committer:
             if then is not None:
                 then(writer, ids)
         return Applied(tuple(done), tuple(dropped), tuple(ids))
+
+    def restore(
+        self, scope: ScopeRow, batch: Sequence[Kept], other: set[str], *, alone: bool
+    ) -> list[tuple[Fate, str]]:
+        """Store records as an export holds them, in one transaction; what became of each.
+
+        `other` are the names of those that are not here as they are there; names are added to it.
+        What comes from one of them is refused.
+        Raises InvalidOp when the scope was erased meanwhile.
+        """
+        with self.store.writing(self.clock()) as writer:
+            restoring = Restoring(writer, scope, other)
+            slow = self._plugins.has("later_keys")
+            fates = restoring.store(batch, alone=alone, slow=slow)
+        new = restoring.new
+        self.tell([Add(record=item.record, keys=tuple(item.keys), who=IMPORT) for item in new])
+        return fates
+
+    def restore_slot(self, scope: ScopeRow, slot: Slot) -> tuple[Fate, str]:
+        """Store a slot as an export holds it, unless there is one of that name."""
+        with self.store.writing(self.clock()) as writer:
+            return Restoring(writer, scope, set()).slot(slot)
 
     def purge(
         self, scope: ScopeRow, select: Callable[[StoreWriter], Sequence[int]]

@@ -197,7 +197,7 @@ def _supersede(door: Door, op: Supersede) -> None:
     if newer == older:
         raise InvalidOp("a record cannot supersede itself")
     expect(op, replaced.version)
-    until = record.valid_from or record.said_at or door.now
+    until = record.valid_from or record.said_at or record.stored_at
     door.writer.link(door.scope, EdgeRow(newer, EdgeKind.SUPERSEDES, older, op.confidence))
     door.because(op.id).change(op, older, status=Status.SUPERSEDED, valid_to=until)
 

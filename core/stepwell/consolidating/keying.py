@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from stepwell.committing import left_spaces
 from stepwell.contracts import ScopeRow, StoreReader
 from stepwell.errors import PluginFailed
-from stepwell.models import EdgeKind, Key, Record, Status
+from stepwell.models import Key, Record, Status
 from stepwell.ops import Op, Rekey, usable
 from stepwell.plugins import Plugins
-from stepwell.searching import VECTORS, ScopeView, Searcher
+from stepwell.searching import VECTORS, ScopeView, Searcher, averaged, members_of
 
 _MANY = 2**62
 _WHO = "keys"
@@ -65,7 +63,7 @@ class Keyer:
                 # It was asked for together with others; by itself it may do.
                 keys, failed = self._searcher.keys_of(record, view)
             if failed is None:
-                ops += _rekeyed(record, averaged(view, keys, _members(view, record)))
+                ops += _rekeyed(record, averaged(view, keys, members_of(view, record)))
                 continue
             bad.append(record)
             if len(bad) == len(records) or len(bad) >= max(_BAD, done - len(bad)):
@@ -90,26 +88,6 @@ class Keyer:
             for record, keys in zip(records, _checked(name, answer, records), strict=True):
                 ops += _rekeyed(record, keys)
         return ops
-
-
-def averaged(view: ScopeView, keys: Sequence[Key], members: Sequence[str]) -> tuple[Key, ...]:
-    """The keys, but the vector of what groups others is the mean of theirs."""
-    space = view.models.space
-    if space is None or not members or not keys:
-        return tuple(keys)
-    mean = view.vectors(members).sum(axis=0)
-    norm = float(np.linalg.norm(mean))
-    if norm == 0:
-        return tuple(keys)
-    kept = [key for key in keys if (key.channel, key.space) != (VECTORS, space)]
-    return (*kept, Key(channel=VECTORS, space=space, body=(mean / norm).astype("<f4").tobytes()))
-
-
-def _members(view: ScopeView, record: Record) -> list[str]:
-    if record.level == 0:
-        return []
-    edges = view.links([record.id], EdgeKind.CONTAINS).get(record.id, ())
-    return [edge.target for edge in edges]
 
 
 def within(reader: StoreReader, row: ScopeRow, first: int, last: int) -> list[int]:

@@ -41,7 +41,10 @@ class ScopeRow:
 
 @dataclass(slots=True)
 class NewRecord:
-    """A record to be written, with what is written beside it. `handle` finds it again."""
+    """A record to be written, with what is written beside it. `handle` finds it again.
+
+    `kept` says that it keeps its `stored_at`: it was stored elsewhere before, and is now.
+    """
 
     record: Record
     handle: bytes | None
@@ -51,6 +54,7 @@ class NewRecord:
     why: str = ""
     evidence: tuple[str, ...] = ()
     missing: bool = False
+    kept: bool = False
     ref: int = 0
 
 
@@ -241,7 +245,14 @@ class StoreWriter(StoreReader, Protocol):
         self, scope: ScopeRow, ref: int, *, shown: int, used: int, success: float, failure: float,
         strength: float | None,
     ) -> None: ...  # fmt: skip
-    def set_slot(self, scope: ScopeRow, slot: Slot, who: str, why: str) -> Slot: ...
+    def keep_usage(self, scope: ScopeRow, ref: int, usage: Usage) -> None:
+        """The ledger's line of a record, as it was elsewhere."""
+        ...
+
+    def set_slot(self, scope: ScopeRow, slot: Slot, who: str, why: str) -> Slot:
+        """Another text for a slot. One with a version and a time, from elsewhere, keeps them."""
+        ...
+
     def enqueue(
         self, scope: ScopeRow, kind: str, ref: int | None = None, until: int | None = None
     ) -> None: ...

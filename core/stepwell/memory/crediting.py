@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stepwell.contracts import Event
 from stepwell.errors import PluginFailed, UnknownRecord
+from stepwell.memory.arguments import id_of
 from stepwell.memory.engine import Engine
+from stepwell.models import Context, Recall
 from stepwell.ops import Op, SetState, allowed
 from stepwell.searching import ScopeView
 
 log = logging.getLogger("stepwell.memory")
+
+
+def named(shown: Recall | Context | str | Iterable[str]) -> list[str]:
+    """The ids of what was shown. Raises InvalidQuery."""
+    if isinstance(shown, str):
+        return [shown]
+    if isinstance(shown, (Recall, Context)):
+        return [hit.record.id for hit in shown.hits]
+    return [id_of(name) for name in shown]
 
 
 def judge(

@@ -31,7 +31,7 @@ from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
 from stepwell.recalling import Recaller
 from stepwell.searching import GuardedModels, Moment, Searcher
-from stepwell.transfer import Rebuilder
+from stepwell.transfer import Arrivals, Exporter, Rebuilder, Restorer
 from stepwell.writing import Writer
 
 log = logging.getLogger("stepwell.memory")
@@ -72,6 +72,9 @@ class Engine:
         self.eraser = Eraser(self.committer, self.searcher.caches)
         self.lookup = Lookup(models)
         self.rebuilder = Rebuilder(self.committer, self.searcher, plugins)
+        self.exporter = Exporter(store, clock, self.named)
+        restorer = Restorer(self.committer, self.searcher, plugins, self.secret_of, self.named)
+        self.arrivals = Arrivals(restorer, self.remember)
         self.embedding = Embedding(store, plugins, models, clock, self.consolidator.rekey)
 
     def ready(self) -> Engine:
@@ -91,6 +94,10 @@ class Engine:
         if self.store.pending and not self.store.read_only:
             self.store.settle(patience=0)
         return self
+
+    def named(self) -> str:
+        """The name of the preset in use."""
+        return self.preset.name
 
     # what somebody waits for -----------------------------------------------------------------
 

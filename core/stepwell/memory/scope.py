@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema
 
 from stepwell.errors import InvalidQuery, UnknownRecord
 from stepwell.fencing import count_tokens
 from stepwell.filters import Filter, names_field
-from stepwell.memory import histories
+from stepwell.memory import histories, moving
 from stepwell.memory.arguments import (
     fraction,
     from_uri,
@@ -28,13 +28,14 @@ from stepwell.memory.arguments import (
     turns_of,
     whole,
 )
-from stepwell.memory.crediting import judge
+from stepwell.memory.crediting import judge, named
 from stepwell.memory.documents import Documents
 from stepwell.memory.engine import Engine
 from stepwell.memory.opening import OPTIONS, open_engine
 from stepwell.memory.past import Past
 from stepwell.memory.tasks import Task, tasks
 from stepwell.memory.trees import grow, told
+from stepwell.memory.uris import as_uri
 from stepwell.models import (
     Change,
     Context,
@@ -283,13 +284,7 @@ class Scope:
         Takes a Recall, a Context, a record or turn id, or several. The ledger keeps the sums.
         """
         good = fraction(outcome, "an outcome")
-        if isinstance(shown, str):
-            names = [shown]
-        elif isinstance(shown, (Recall, Context)):
-            names = [hit.record.id for hit in shown.hits]
-        else:
-            names = [id_of(name) for name in shown]
-        judge(self._engine.ready(), self.path, names, good, strict=isinstance(shown, str))
+        judge(self._engine.ready(), self.path, named(shown), good, strict=isinstance(shown, str))
 
     def consolidate(self, budget: float | None = None) -> Report:
         """Work on what is queued now, for at most `budget` seconds; what was made, what failed."""
@@ -354,6 +349,32 @@ class Scope:
         """Erase the whole scope, its name and tombstones included."""
         return self._engine.ready().erase(self.path)
 
+    # into a file and out of one ---------------------------------------------------------------
+
+    def export(
+        self, to: str | os.PathLike[str] | IO[str], *, format: str = "jsonl",  # noqa: A002 - as files call it
+        where: Filter | None = None, progress: Callable[[int, int], None] | None = None,
+    ) -> Report:  # fmt: skip
+        """Write everything this scope holds to a new file, as it is at one moment.
+
+        As "jsonl" for `import_`, as "markdown" for reading. With a filter, the turns that it picks
+        and what rests on these alone. `progress` is told (records done, records in all). Raises
+        ExportFailed where there is a file already, or none can be written.
+        """
+        return moving.export(self._engine.ready(), self.path, to, format, where, progress)
+
+    def import_(
+        self, source: str | os.PathLike[str] | IO[Any], *, format: str | None = None,  # noqa: A002 - see export
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Report:  # fmt: skip
+        """Store what an export holds: ours, or another program's, which is recognised by itself.
+
+        What is known already is passed over, so that it may be done again, or go on after it was
+        cut short; what was forgotten here stays forgotten. `progress` is told (bytes done, bytes in
+        all). Raises ImportFailed where a file cannot be read any further; what came before stays.
+        """
+        return moving.import_(self._engine.ready(), self.path, source, format, progress)
+
     # as a value in other models ---------------------------------------------------------------
 
     def close(self) -> None:
@@ -361,28 +382,9 @@ class Scope:
         self._engine.close()
 
     @classmethod
-    def __get_pydantic_core_schema__(
-        cls, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
         """Serialises to the scope's URI; `Memory.from_uri` joins a URI where one is needed."""
-        uri = core_schema.str_schema()
-        return core_schema.no_info_plain_validator_function(
-            _scope_of,
-            json_schema_input_schema=uri,
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                _uri_of, return_schema=uri
-            ),
-        )
-
-
-def _uri_of(scope: Scope) -> str:
-    return scope.uri
-
-
-def _scope_of(value: object) -> Scope:
-    if isinstance(value, Scope):
-        return value
-    return join(value)
+        return as_uri(cls, join)
 
 
 def join(uri: object, **options: Any) -> Scope:

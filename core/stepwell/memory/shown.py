@@ -48,7 +48,7 @@ class Shown:
                     continue
                 for task, names in tasks.items():
                     found = writer.find(row, [task, *names])
-                    source = found.pop(task)
+                    source = found.pop(task, None)  # forgotten with its goal, perhaps
                     if source is not None:
                         refs = [ref for ref in found.values() if ref is not None]
                         writer.link_all(row, source, SHOWN, refs)

@@ -33,7 +33,7 @@ from stepwell.recalling.fusing import (
     spread_places,
     top_places,
 )  # fmt: skip
-from stepwell.recalling.reasons import absent, present, unseen
+from stepwell.recalling.reasons import absent, dropped, present, unseen
 from stepwell.recalling.taking import is_packing, merged
 from stepwell.searching import ALL, WANTED, Moment, Narrow, ScopeView, Searcher, Side
 
@@ -359,8 +359,9 @@ class Recaller:
                 at = next((n for n, hit in enumerate(head) if hit.record.id == record.id), None)
                 if at is None:
                     return Explanation(
-                        record.id, query.text, None, score, why, "a refining policy leaves it out"
-                    )
+                        record.id, query.text, None, score, why, dropped(score), tuple(head[:10]),
+                        len(order),
+                    )  # fmt: skip
                 rank, score, why = at + 1, head[at].score, dict(head[at].why)
             return Explanation(
                 record.id, query.text, rank, score, why, present(score, rank, query),

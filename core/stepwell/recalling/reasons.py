@@ -6,6 +6,8 @@ from stepwell.contracts import Query
 from stepwell.models import Record
 from stepwell.searching import ScopeView
 
+_NOTHING = "no channel found anything of the question in it"
+
 
 def unseen(view: ScopeView, record_id: str) -> str:
     """Of a record that the view does not hold."""
@@ -27,9 +29,14 @@ def absent(record: Record) -> str:
 def present(score: float, rank: int, query: Query) -> str:
     """Of a record that was ranked."""
     if score <= 0:
-        return "no channel found anything of the question in it"
+        return _NOTHING
     if score < query.min_score:
         return f"its score is below {query.min_score:.2f}"
     if rank > query.k:
         return f"{rank - 1} records stand above it, and {query.k} were asked for"
     return "recalled"
+
+
+def dropped(score: float) -> str:
+    """Of a record that was not among those that were ranked in the end."""
+    return _NOTHING if score <= 0 else "a refining policy leaves it out"

@@ -11,6 +11,7 @@ from stepwell.errors import PluginFailed
 from stepwell.models import Key, Record
 from stepwell.ops import usable
 from stepwell.plugins import Plugins
+from stepwell.searching.averaging import averaged, members_of
 from stepwell.searching.caches import WORDS, Caches, Flavour, ScopeCache
 from stepwell.searching.dense import VECTORS
 from stepwell.searching.models import GuardedModels, space_of
@@ -20,7 +21,8 @@ from stepwell.searching.view import ACTIVE, ALL, HELD, Moment, ScopeView
 
 __all__ = [
     "ACTIVE", "ALL", "HELD", "VECTORS", "WANTED", "WORDS", "Caches", "Flavour", "GuardedModels",
-    "Moment", "Narrow", "ScopeCache", "ScopeView", "Searcher", "Side", "space_of",
+    "Moment", "Narrow", "ScopeCache", "ScopeView", "Searcher", "Side", "averaged", "members_of",
+    "space_of",
 ]  # fmt: skip
 
 

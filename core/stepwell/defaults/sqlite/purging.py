@@ -8,7 +8,7 @@ from typing import Any
 from stepwell.contracts import ScopeRow
 from stepwell.defaults.sqlite.codec import BLANK, EDGE_CODE, LIVE, OP_CODE, STATUS_CODE, dumps
 from stepwell.defaults.sqlite.writing import Writer
-from stepwell.identity import id_bytes, id_text, keyed
+from stepwell.identity import gone, id_bytes, id_text, keyed
 from stepwell.models import EdgeKind, Status
 
 # Each column by as many zero bytes as it holds: the row keeps its length and so its place.
@@ -119,6 +119,12 @@ class Purger(Writer):
             self._db.execute(
                 "UPDATE handles SET ref = NULL, content = NULL WHERE scope = ? AND handle = ?",
                 (scope.number, keyed(scope.secret, "turn", turn)),
+            )
+        else:
+            # No verb is told of it; an import of what was exported before is.
+            self._db.execute(
+                "INSERT OR IGNORE INTO handles VALUES (?, ?, NULL, NULL)",
+                (scope.number, gone(scope.secret, id_text(raw))),
             )
         self._db.execute("DELETE FROM records WHERE scope = ? AND ref = ?", (scope.number, ref))
 

@@ -23,7 +23,7 @@ from stepwell.defaults.sqlite.codec import (
 from stepwell.defaults.sqlite.reading import Reader
 from stepwell.errors import InvalidOp
 from stepwell.identity import id_bytes, keyed
-from stepwell.models import EdgeKind, Key, Slot, Status
+from stepwell.models import EdgeKind, Key, Slot, Status, Usage
 
 _CONTENT = "INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _RECORD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -45,6 +45,8 @@ _STATE = {
 }
 
 
+#: What a text begins with that waits to be derived again.
+_BLANKED = "\x00"
 #: In the order in which `set_state` reads them.
 _STATES = ("status", "trust", "said_at", "valid_from", "valid_to", "content", "version")
 
@@ -161,11 +163,13 @@ class Writer(Reader):
                 raise InvalidOp("a new record's id is not one of stepwell's")
             contents.append(
                 (ref, number, r.turn, r.actor, r.role, r.session, r.task,
-                 dumps(r.payload) if r.payload else None, extra_of(r), r.text)
+                 dumps(r.payload) if r.payload else None, extra_of(r),
+                 _BLANKED if r.status is Status.STALE and not r.text else r.text)
             )  # fmt: skip
             records.append(
                 (number, ref, raw, ref, r.level, KIND_CODE[r.kind], ORIGIN_CODE[r.origin],
-                 STATUS_CODE[r.status], r.version, r.trust, micros(r.said_at), now,
+                 STATUS_CODE[r.status], r.version, r.trust, micros(r.said_at),
+                 micros(r.stored_at) if item.kept else now,
                  micros(r.valid_from), micros(r.valid_to))
             )  # fmt: skip
             handles.append((number, raw, ref, None))
@@ -286,13 +290,22 @@ class Writer(Reader):
              1.0 if strength is None else strength, self._now if used else None, strength),
         )  # fmt: skip
 
+    def keep_usage(self, scope: ScopeRow, ref: int, usage: Usage) -> None:
+        """The ledger's line of a record, as it was elsewhere."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (scope.number, ref, usage.shown, usage.used, usage.success, usage.failure,
+             usage.strength, micros(usage.last_used)),
+        )  # fmt: skip
+
     def set_slot(self, scope: ScopeRow, slot: Slot, who: str, why: str) -> Slot:
         """Another text for a slot; the slot as stored."""
-        version = self.slot(scope, slot.name).version + 1
+        version = slot.version or self.slot(scope, slot.name).version + 1
+        at = self._now if slot.updated_at is None else micros(slot.updated_at)
         body = self.new_body(
             scope.number,
             {"name": slot.name, "text": slot.text, "budget": slot.budget,
-             "sources": list(slot.sources), "at": self._now, "why": why},
+             "sources": list(slot.sources), "at": at, "why": why},
         )  # fmt: skip
         self._db.execute(
             "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?)",

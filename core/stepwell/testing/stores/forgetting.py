@@ -8,7 +8,7 @@ import pytest
 
 from stepwell.contracts import EdgeRow, ScopeRow, Store
 from stepwell.errors import InvalidOp
-from stepwell.identity import keyed
+from stepwell.identity import gone, keyed
 from stepwell.models import EdgeKind, Slot, Status, Usage
 from stepwell.testing.samples import (
     MANY,
@@ -71,6 +71,22 @@ class Forgetting(Base):
         handle = keyed(alice.secret, "turn", "t1")
         with store.reading() as reader:
             assert reader.find(alice, ["t1", item.record.id]) == {"t1": None}
+            assert reader.identity(alice, handle) == (None, None)
+
+    def test_a_derived_record_that_went_is_known_to_be_gone(
+        self, store: Store, alice: ScopeRow
+    ) -> None:
+        """Its id leads nowhere, but an export that still holds it cannot bring it back."""
+        (a,) = append(store, alice, turn(alice, "a"))
+        with store.writing(later(1)) as writer:
+            fact = add_derived(writer, alice, "xyzzy", [a])
+            name = writer.load(alice, [fact])[0][1].id
+        handle = gone(alice.secret, name)
+        with store.writing(later(2)) as writer:
+            assert writer.identity(alice, handle) is None
+            writer.purge(alice, [fact], ())
+        with store.reading() as reader:
+            assert reader.find(alice, [name]) == {}
             assert reader.identity(alice, handle) == (None, None)
 
     def test_an_unknown_turn_can_be_forgotten_beforehand(

@@ -12,6 +12,7 @@ from stepwell.testing.samples import (
     JSON,
     MANY,
     NAMES,
+    NOW,
     TEXTS,
     a_document,
     append,
@@ -151,6 +152,25 @@ class Relations(Base):
         with store.reading() as reader:
             assert reader.slot(alice, "profile") == made
             assert reader.slots(alice) == [other, made]
+
+    def test_what_was_elsewhere_before_is_kept_as_it_was(
+        self, store: Store, alice: ScopeRow
+    ) -> None:
+        """A record keeps the time it was stored at, a slot its version, the ledger its sums."""
+        item = turn(alice, "t1")
+        item.record = item.record.model_copy(update={"stored_at": later(-9)})
+        item.kept = True
+        usage = Usage(shown=3, used=2, success=1.5, strength=0.25, last_used=later(-5))
+        slot = Slot(name="profile", text="né", version=7, sources=("t1",), updated_at=later(-3))
+        (ref,) = append(store, alice, item)
+        with store.writing(later(1)) as writer:
+            writer.keep_usage(alice, ref, usage)
+            assert writer.set_slot(alice, slot, "import", "") == slot
+        with store.reading() as reader:
+            assert reader.load(alice, [ref])[0][1].stored_at == later(-9)
+            assert reader.usage(alice, ref) == usage
+            assert reader.slot(alice, "profile") == slot
+            assert reader.journal(alice, ref)[0][1].at == NOW
 
     def test_any_text_fits_a_slot(self, store: Store, alice: ScopeRow) -> None:
         """Names, texts and sources of slots come back as they were."""

@@ -1,4 +1,4 @@
-"""The path of `rebuild`, `check`, `compact` and `backup`: work over whole scopes and files."""
+"""Everything derived is dropped, and made again from the turns."""
 
 from __future__ import annotations
 
