@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwell import Memory, Record, Status, Turn
@@ -56,6 +56,7 @@ def grown(said: Sequence[dict[str, Any]]) -> Forest:
     return forest
 
 
+@settings(deadline=None)
 @given(st.lists(SAID, max_size=40))
 def test_what_holds_is_a_tree_and_depends_on_nothing_that_was_begun_later(
     said: list[dict[str, Any]],
@@ -73,6 +74,7 @@ def test_what_holds_is_a_tree_and_depends_on_nothing_that_was_begun_later(
     assert {f"r{n:04}" for n in range(len(said))} == set(within)
 
 
+@settings(deadline=None)
 @given(st.lists(SAID, max_size=30), WORDS)
 def test_undo_then_redo_leaves_what_a_change_has_made(
     said: list[dict[str, Any]], word: str
@@ -90,6 +92,7 @@ def test_undo_then_redo_leaves_what_a_change_has_made(
     assert again.now.key == after.now.key
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(SAID, max_size=12), st.integers(20, 300))
 def test_nothing_that_holds_no_more_is_packed(said: list[dict[str, Any]], budget: int) -> None:
     with opened() as memory:
