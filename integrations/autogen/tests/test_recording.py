@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
 from autogen_agentchat.agents import AssistantAgent, SocietyOfMindAgent, UserProxyAgent
-from autogen_agentchat.base import Response, TaskResult
+from autogen_agentchat.base import TaskResult
 from autogen_agentchat.conditions import (
-    ExternalTermination,
     HandoffTermination,
     MaxMessageTermination,
 )
@@ -22,7 +20,7 @@ from autogen_agentchat.teams import (
     SelectorGroupChat,
     Swarm,
 )
-from autogen_core import CancellationToken, Image, SingleThreadedAgentRuntime
+from autogen_core import Image
 from PIL import Image as Picture
 from scripted_autogen import agent, answers, call, turns
 
@@ -381,143 +379,3 @@ async def test_a_hundred_agents_are_recorded(scope):
     assert attached.recording.recorded == 121
     found = records(scope)
     assert [len(record.upstream) for record in found] == [*range(101), *[99] * 20]
-
-
-# stopping -----------------------------------------------------------------------------------------
-
-
-class Waiting(AssistantAgent):
-    """Says what it has to say when it may."""
-
-    def __init__(self, name, gate, begun=None):
-        super().__init__(name, answers(*[f"{name} {n}" for n in range(4)]))
-        self.gate, self.begun = gate, begun or asyncio.Event()
-
-    async def on_messages_stream(self, messages, cancellation_token):
-        self.begun.set()
-        await self.gate.wait()
-        async for each in super().on_messages_stream(messages, cancellation_token):
-            yield each
-
-    async def on_pause(self, cancellation_token):
-        self.gate.clear()
-
-    async def on_resume(self, cancellation_token):
-        self.gate.set()
-
-
-async def test_paused_and_resumed_it_is_one_run(scope):
-    gate = asyncio.Event()
-    slow = Waiting("b", gate)
-    team = RoundRobinGroupChat([agent("a"), slow], max_turns=2)
-    with attach(team, scope):
-        running = asyncio.create_task(team.run(task="Go."))
-        await slow.begun.wait()
-        await team.pause()
-        await team.resume()
-        await running
-    assert edges(scope)[1:] == [("a", "a 0", ["Go."]), ("b", "b 0", ["Go.", "a 0"])]
-
-
-async def test_cancelled_what_was_said_until_then_is_there_and_read_later(scope):
-    gate = asyncio.Event()
-    slow = Waiting("b", gate)
-    team = RoundRobinGroupChat([agent("a"), slow], max_turns=2)
-    token = CancellationToken()
-    with attach(team, scope) as attached:
-        running = asyncio.create_task(team.run(task="Go.", cancellation_token=token))
-        await slow.begun.wait()
-        token.cancel()
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-    assert edges(scope)[:2] == [("user", "Go.", []), ("a", "a 0", ["Go."])]
-    assert attached.recording.unrecorded == 0
-
-
-async def test_stopped_from_outside_it_is_recorded(scope):
-    stop = ExternalTermination()
-
-    class Stopping(AssistantAgent):
-        async def on_messages(self, messages, cancellation_token):
-            stop.set()
-            return Response(chat_message=TextMessage(content="Enough.", source=self.name))
-
-        async def on_messages_stream(self, messages, cancellation_token):
-            yield await self.on_messages(messages, cancellation_token)
-
-    team = RoundRobinGroupChat([agent("a"), Stopping("b", answers())], termination_condition=stop)
-    with attach(team, scope):
-        await team.run(task="Go.")
-    assert turns(scope) == ["Go.", "a 0", "Enough."]
-
-
-async def test_an_agent_that_raises_raises_and_what_it_was_sent_is_answered_later(scope):
-    broken = AssistantAgent("b", answers())
-    team = RoundRobinGroupChat([agent("a"), broken], max_turns=2)
-    with attach(team, scope):
-        with pytest.raises(RuntimeError, match="No more mock responses"):
-            await team.run(task="Go.")
-        assert turns(scope) == ["Go.", "a 0"]  # there when the run has failed
-
-
-async def test_detached_a_team_is_what_it_was(scope):
-    team = round_robin()
-    before = dict(vars(team._runtime))
-    attached = attach(team, scope)
-    assert vars(team._runtime) != before
-    assert attached.detach().recorded == 0
-    assert dict(vars(team._runtime)) == before
-    await team.run(task="Go.")
-    assert turns(scope) == []
-
-
-@pytest.mark.parametrize("first", [0, 1])
-async def test_two_recordings_of_one_team_end_in_any_order(memory, first):
-    team = RoundRobinGroupChat([agent("a")], max_turns=1)
-    scopes = [memory.scope("one"), memory.scope("two")]
-    attached = [attach(team, scope) for scope in scopes]
-    await team.run(task="Go.")
-    assert [len(turns(scope)) for scope in scopes] == [2, 2]
-    attached[first].detach()
-    await team.run(task="On.")
-    assert len(turns(scopes[first])) == 2
-    assert len(turns(scopes[1 - first])) == 4
-    attached[1 - first].detach()
-    await team.run(task="And on.")
-    assert len(turns(scopes[1 - first])) == 4
-
-
-async def test_teams_on_one_runtime_are_told_apart(memory):
-    runtime = SingleThreadedAgentRuntime()
-    runtime.start()
-    teams = [
-        RoundRobinGroupChat([agent(name)], max_turns=2, runtime=runtime, name=name) for name in "ab"
-    ]
-    scope = memory.scope("a")
-    with attach(teams[0], scope):
-        await asyncio.gather(*(team.run(task=f"Go, {team.name}.") for team in teams))
-    assert turns(scope) == ["Go, a.", "a 0", "a 1"]
-    both, shared = memory.scope("both"), StepwellRuntime(memory.scope("both"))
-    teams = [RoundRobinGroupChat([agent(name)], max_turns=2, runtime=shared) for name in "ab"]
-    await asyncio.gather(*(team.run(task=f"Go, {n}.") for n, team in zip("ab", teams, strict=True)))
-    found = {record.text: record for record in records(both)}
-    assert found["a 0"].upstream == (found["Go, a."].turn,)
-    assert found["b 1"].task == found["Go, b."].turn
-    assert found["a 0"].session != found["b 0"].session
-    await runtime.stop()
-    await shared.stop()
-
-
-def test_a_runtime_serves_one_loop_after_the_other(scope):
-    runtime = StepwellRuntime(scope)
-    for n in range(2):  # a team is bound to its loop
-        team = RoundRobinGroupChat([agent("a")], max_turns=1, runtime=runtime)
-        asyncio.run(asyncio.wait_for(team.run(task=f"Go {n}."), 10))
-    assert turns(scope) == ["Go 0.", "a 0", "Go 1.", "a 0"]
-
-
-@pytest.mark.parametrize("given", ["a team", AssistantAgent("a", answers())])
-def test_what_is_no_team_is_refused(scope, given):
-    with pytest.raises(TypeError, match="team of autogen_agentchat"):
-        attach(given, scope)
