@@ -119,7 +119,7 @@ def test_the_numbers_of_a_store_are_those_of_its_scopes(said, consolidate, forge
 
 
 def test_no_log_holds_a_word_of_what_is_remembered_or_asked(tmp_path, caplog):
-    """A day of every verb, of plugins and embedders that fail on the way, at every level of logs."""
+    """A day of every verb, with plugins and embedders that fail on the way, at every level."""
 
     class Clumsy:
         name = "clumsy"
