@@ -380,9 +380,9 @@ def test_a_polite_no_is_in_the_receipt():
         assert receipt.skipped[0].reason == "noise"
 
 
-@pytest.mark.parametrize("hook", ["on_committed", "on_recalled"])
+@pytest.mark.parametrize("hook", ["on_committed", "on_recalled", "on_verb"])
 def test_a_listener_that_fails_is_logged_and_nothing_more(hook, caplog):
-    argument = {"on_committed": "ops", "on_recalled": "recall"}[hook]
+    argument = {"on_committed": "ops", "on_recalled": "recall", "on_verb": "done"}[hook]
     scope_of: dict[str, object] = {}
     exec(f"def listen(self, {argument}): raise ValueError('{CANARY}')", scope_of)
     with Memory.open(embedder=None, plugins=[plugin(**{hook: scope_of["listen"]})]) as memory:

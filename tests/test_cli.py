@@ -96,6 +96,8 @@ def test_in_json_a_command_answers_what_the_verb_answers(store, run):
         assert told("records --session s1") == plain(scope.records(Filter(session="s1")))
         assert told("records --level 0 -n 2") == plain(scope.records(Filter(level=0), limit=2))
         assert told("slots") == plain(scope.slots())
+        assert told("stats") == plain(scope.stats())
+        assert told("stats --all")["scopes"] == 1
         assert told("slots profile") == plain([scope.slot("profile")])
         assert told("check") == {"ok": True, "problems": []}
         assert told("scopes")[0]["turns"] == 3
@@ -324,7 +326,7 @@ def test_the_help_names_every_command_and_the_exit_codes(run):
 def test_every_verb_has_a_command():
     verbs = {
         "demo", "remember", "recall", "context", "explain", "tree", "history", "forget", "erase",
-        "slots", "check", "backup", "plugins", "presets", "rebuild",
+        "slots", "stats", "check", "backup", "export", "import", "plugins", "presets", "rebuild",
     }  # fmt: skip
     assert verbs <= set(COMMANDS)
 

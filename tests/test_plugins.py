@@ -40,7 +40,7 @@ OPEN = ["open_store", "open_index", "open_embedder", "open_language_model"]
 FIRST = ["segment", "reconcile", "plan", "pack"]
 COLLECT = ["keys", "later_keys", "extract", "organize", "observe", "maintain", "search"]
 FOLD = {"screen_turns": "turns", "refine": "hits"}
-TELL = ["on_committed", "on_recalled"]
+TELL = ["on_committed", "on_recalled", "on_verb"]
 FAULTS = [
     ValueError, TypeError, KeyError, AttributeError, RuntimeError, StopIteration, RecursionError,
     MemoryError, OSError, AssertionError, ImportError, InvalidTurn, StoreBusy, PluginFailed,

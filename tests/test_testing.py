@@ -104,7 +104,16 @@ def test_a_broken_plugin_can_break_any_hook(hook):
             alice.consolidate()
     except Exception as error:  # noqa: BLE001 - whichever it is
         assert "'broken' failed" in str(error)  # noqa: PT017 - some hooks are to fail loudly
-    if hook in {"search", "plan", "refine", "keys", "screen_turns", "on_committed", "on_recalled"}:
+    if hook in {
+        "search",
+        "plan",
+        "refine",
+        "keys",
+        "screen_turns",
+        "on_committed",
+        "on_recalled",
+        "on_verb",
+    }:
         assert broken.calls
 
 

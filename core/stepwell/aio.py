@@ -8,6 +8,7 @@ thread is finished there, in one transaction: a turn is stored wholly or not at 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -63,7 +64,9 @@ S = TypeVar("S", bound=_Face)
 
 
 async def _run(pool: ThreadPoolExecutor, call: Callable[[], R]) -> R:
-    return await asyncio.get_running_loop().run_in_executor(pool, call)
+    """What a call answers in a thread, with the caller's context: spans lie in the caller's."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(pool, context.run, call)
 
 
 class AsyncDocuments:
@@ -209,6 +212,7 @@ class AsyncScope:
     get = _verb(Scope.get)
     records = _verb(Scope.records)
     count = _verb(Scope.count)
+    stats = _verb(Scope.stats)
     tree = _verb(Scope.tree)
     history = _verb(Scope.history)
     usage = _verb(Scope.usage)
@@ -308,6 +312,7 @@ class AsyncMemory:
 
     scopes = _verb(Memory.scopes)
     presets = _verb(Memory.presets)
+    stats = _verb(Memory.stats)
     check = _verb(Memory.check)
     rebuild = _verb(Memory.rebuild)
     reembed = _verb(Memory.reembed)

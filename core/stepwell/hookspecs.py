@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Skip,
         View,
     )  # fmt: skip
-    from stepwell.models import Hit, Key, Recall, Record, Turn
+    from stepwell.models import Done, Hit, Key, Recall, Record, Turn
     from stepwell.ops import Op
 
 hookspec = pluggy.HookspecMarker("stepwell")
@@ -155,3 +155,8 @@ def on_committed(ops: Sequence[Op]) -> None:
 @hookspec
 def on_recalled(recall: Recall) -> None:
     """An answer, after it was given."""
+
+
+@hookspec
+def on_verb(done: Done) -> None:
+    """A verb that is over, answered or failed: how long it took, and what it came to."""

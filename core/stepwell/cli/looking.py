@@ -15,7 +15,7 @@ from stepwell.cli.screen import LEVELS, moment, one_line, safe
 from stepwell.errors import UnknownRecord
 from stepwell.filters import Filter
 from stepwell.memory import Memory
-from stepwell.models import Change, Node, Slot
+from stepwell.models import Change, Node, Slot, Stats
 
 _COLUMNS = 12
 
@@ -192,6 +192,45 @@ def scopes(place: Place) -> int:
     return 0
 
 
+@click.command(short_help="How much is in a store, or a scope.")
+@click.option("--all", "whole", is_flag=True, help="Of the whole store, not of one scope.")
+@placed
+def stats(place: Place, *, whole: bool) -> int:
+    """How much there is: records by their kinds, what waits, what was forgotten, bytes.
+
+    \b
+    stepwell stats --all --store team.db
+    """
+    with place.memory() as memory:
+        told = memory.stats() if whole else place.chosen(memory).stats()
+    place.screen.answer(told, lambda: _show_stats(place, told))
+    return 0
+
+
+def _show_stats(place: Place, told: Stats) -> None:
+    rows: dict[str, object] = {f"{kind}s": count for kind, count in told.records.items()}
+    rows |= {f"{status} records": count for status, count in told.aside.items()}
+    rows |= {
+        "edges": told.edges, "slots": told.slots, "documents": told.documents,
+        "tasks that wait": told.waiting, "tasks that failed": told.parked,
+        "ids that were forgotten": told.forgotten, "first stored": moment(told.first),
+        "last stored": moment(told.last),
+    }  # fmt: skip
+    if told.bytes is not None:
+        rows |= {
+            "scopes": told.scopes,
+            "bytes": f"{told.bytes:,}",
+            "in the log": f"{told.log_bytes:,}",
+        }
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for name, value in rows.items():
+        if value:
+            table.add_row(Text(name.replace("ys", "ies")), Text(str(value)))
+    place.screen.console.print(table)
+
+
 @click.command(short_help="What a store's preset is made of.")
 @placed
 def plugins(place: Place) -> int:
@@ -244,4 +283,4 @@ def _called(policy: object) -> str:
     )
 
 
-COMMANDS = (tree, history, get, records, slots, scopes, plugins, presets)
+COMMANDS = (tree, history, get, records, slots, stats, scopes, plugins, presets)

@@ -13,7 +13,18 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from stepwell.filters import Filter
-from stepwell.models import Change, Document, EdgeKind, Key, Problem, Record, Slot, Status, Usage
+from stepwell.models import (
+    Change,
+    Document,
+    EdgeKind,
+    Key,
+    Problem,
+    Record,
+    Slot,
+    Stats,
+    Status,
+    Usage,
+)  # fmt: skip
 
 #: How entries name a status. From 2 on: SQLite stores 0 and 1 in no bytes at all.
 STATUS_CODES: dict[Status, int] = {status: i + 2 for i, status in enumerate(Status)}
@@ -208,6 +219,10 @@ class StoreReader(Protocol):
         ...
 
     def slots(self, scope: ScopeRow) -> list[Slot]: ...
+    def stats(self, scope: ScopeRow) -> Stats:
+        """What a scope holds, in numbers; `bytes` are not known here."""
+        ...
+
     def work(self, scope: ScopeRow, limit: int = 100, parked: bool = False) -> list[Work]: ...
 
 
@@ -287,6 +302,11 @@ class Store(Protocol):
     @property
     def pending(self) -> bool:
         """Whether forgotten bytes may still lie in a log."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Bytes of the store, and of the log beside it."""
         ...
 
     def reading(self) -> AbstractContextManager[StoreReader]: ...

@@ -161,7 +161,7 @@ class Standing:
     """
 
     def __init__(self, task: Record, mark: str, view: View, forest: Forest) -> None:
-        self.forest, self._mark, self._view = forest, mark, view
+        self.forest, self._view = forest, view
         where = Filter(kind=Kind.PROCEDURE, level=1, payload={"by": mark, "near": True})
         found = view.records(where & Filter(task=task.task), limit=_ALL)
         self.records = {r.id: r for r in found if r.status is Status.ACTIVE}
@@ -200,9 +200,9 @@ class Standing:
         into = self._view.links([turn.id for turn in turns], EdgeKind.CONTAINS, into=True)
         above = {name: [edge.source for edge in edges] for name, edges in into.items()}
         names = sorted({source for sources in above.values() for source in sources})
-        standing = Filter(id=names, status=[Status.ACTIVE, Status.SUPERSEDED])
-        found = self._view.records(parts(self._mark) & standing, limit=_ALL) if names else ()
-        holds = {record.id: record.status is Status.ACTIVE for record in found}
+        found = [self._view.get(name) for name in names]
+        known = [one for one in found if one is not None and one.kind is Kind.PROCEDURE]
+        holds = {record.id: record.status is Status.ACTIVE for record in known}
         holds |= {name: self.forest.holds(part) for name, part in self.forest.parts.items()}
         gone: set[str] = set()
         for turn in turns:

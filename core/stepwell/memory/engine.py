@@ -22,11 +22,14 @@ from stepwell.errors import (
     StoreReadOnly,
     WrongEmbedder,
 )  # fmt: skip
+from stepwell.filters import Filter
 from stepwell.memory.background import Background, Traffic
+from stepwell.memory.counting import summed
 from stepwell.memory.embedding import Embedding, opened
 from stepwell.memory.lookup import Lookup
 from stepwell.memory.shown import Shown
-from stepwell.models import Context, ErasureReceipt, Recall, Receipt, Report, Turn
+from stepwell.memory.telling import told
+from stepwell.models import Context, ErasureReceipt, Recall, Receipt, Report, Stats, Turn
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
 from stepwell.recalling import Recaller
@@ -103,9 +106,9 @@ class Engine:
 
     def remember(self, path: tuple[str, ...], turns: Sequence[Turn]) -> Receipt:
         """Store turns; what is to be made of them is left to whoever works aside."""
-        with self.traffic():
+        with self.traffic(), told(self.plugins, "remember", path) as done:
             self.shown.store(path)
-            receipt = self.writer.remember(path, turns)
+            receipt = done.answer = self.writer.remember(path, turns)
         if self.background is not None and receipt.stored:
             self.background.wake(path)
         return receipt
@@ -115,16 +118,22 @@ class Engine:
         deadline: float | None = None,
     ) -> Recall:  # fmt: skip
         """See Recaller.recall."""
-        with self.traffic():
-            return self.recaller.recall(path, query, moment=moment, deadline=deadline)
+        with self.traffic(), told(self.plugins, "recall", path) as done:
+            found = done.answer = self.recaller.recall(
+                path, query, moment=moment, deadline=deadline
+            )
+            return found
 
     def context(
         self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
         deadline: float | None = None,
     ) -> Context:  # fmt: skip
         """See Recaller.context."""
-        with self.traffic():
-            return self.recaller.context(path, query, moment=moment, deadline=deadline)
+        with self.traffic(), told(self.plugins, "context", path) as done:
+            found = done.answer = self.recaller.context(
+                path, query, moment=moment, deadline=deadline
+            )
+            return found
 
     def work_aside(self) -> None:
         """Consolidate in a thread from now on, while nobody waits for anything."""
@@ -164,7 +173,17 @@ class Engine:
     def erase(self, path: tuple[str, ...]) -> ErasureReceipt:
         """Erase a scope, with whatever could tell it again."""
         self._secrets.pop(path, None)
-        return self.eraser.erase(path)
+        with told(self.plugins, "erase", path) as done:
+            receipt = done.answer = self.eraser.erase(path)
+            return receipt
+
+    def forget(
+        self, path: tuple[str, ...], ids: Sequence[str], where: Filter | None
+    ) -> ErasureReceipt:
+        """See Eraser.forget."""
+        with told(self.plugins, "forget", path) as done:
+            receipt = done.answer = self.eraser.forget(path, ids, where)
+            return receipt
 
     # usage waits in memory for the next write: recall never writes ----------------------------
 
@@ -235,6 +254,15 @@ class Engine:
 
         What policies have hidden is forgotten once it is older than `retention`, if that was given.
         """
+        with told(self.plugins, "consolidate", path) as done:
+            report = self._consolidated(path, budget, proceed, tidy=tidy)
+            done.answer = report
+            return report
+
+    def _consolidated(
+        self, path: tuple[str, ...], budget: float | None, proceed: Callable[[], bool] | None, *,
+        tidy: bool,
+    ) -> Report:  # fmt: skip
         self.shown.store(path)
         usage = self.take_usage(path)
         report = self.consolidator.consolidate(path, budget, usage, proceed, tidy=tidy)
@@ -245,6 +273,21 @@ class Engine:
                 if gone:
                     report = replace(report, counts={**report.counts, "forgotten": gone})
         return report
+
+    def stats(self, path: tuple[str, ...] | None = None) -> Stats:
+        """What a scope holds in numbers, or, without one, the store."""
+        with self.store.reading() as reader:
+            if path is not None:
+                row = reader.scope_of(path)
+                return Stats() if row is None else reader.stats(row)
+            total = Stats(scopes=0)
+            after = 0
+            while rows := reader.scopes(after, 1000):
+                for row in rows:
+                    total = summed(total, reader.stats(row))
+                after = rows[-1].number
+        size, log = self.store.size
+        return replace(total, bytes=size, log_bytes=log)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> Report:
         """Rebuild all scopes. Cut short, what is missing is queued at the next opening."""

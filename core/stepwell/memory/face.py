@@ -15,7 +15,7 @@ from stepwell.memory.arguments import path_of, segments
 from stepwell.memory.engine import Engine
 from stepwell.memory.opening import open_engine
 from stepwell.memory.scope import Scope, join
-from stepwell.models import Report
+from stepwell.models import Report, Stats
 from stepwell.plugins import Preset
 
 
@@ -122,6 +122,10 @@ class Memory:
     def path(self) -> str:
         """Where the store lies."""
         return self._engine.store.path
+
+    def stats(self) -> Stats:
+        """What is in the store, in numbers: of all scopes together, and the bytes of the file."""
+        return self._engine.ready().stats()
 
     def check(self) -> Report:
         """Look for everything that can be wrong inside of the file: `.ok`, `.problems`."""

@@ -47,6 +47,7 @@ from stepwell.models import (
     Record,
     Report,
     Slot,
+    Stats,
     Turn,
     Usage,
 )  # fmt: skip
@@ -223,6 +224,10 @@ class Scope:
             active = not names_field(where, "status")
             return 0 if row is None else reader.count(row, where, active=active)
 
+    def stats(self) -> Stats:
+        """What the scope holds, in numbers."""
+        return self._engine.ready().stats(self.path)
+
     def tree(self) -> list[Node]:
         """The levels as trees, highest first; turns that nothing contains yet stand at the end."""
         with self._engine.ready().store.reading() as reader:
@@ -343,7 +348,7 @@ class Scope:
             ids = [record_or_turn_id]
         elif record_or_turn_id is not None:
             ids = [id_of(name) for name in record_or_turn_id]
-        return self._engine.ready().eraser.forget(self.path, ids, where)
+        return self._engine.ready().forget(self.path, ids, where)
 
     def erase(self) -> ErasureReceipt:
         """Erase the whole scope, its name and tombstones included."""

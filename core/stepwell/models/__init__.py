@@ -7,6 +7,7 @@ from stepwell.models.answers import (
     Context,
     Document,
     DocumentChange,
+    Done,
     ErasureReceipt,
     Explanation,
     Hit,
@@ -17,6 +18,7 @@ from stepwell.models.answers import (
     Recall,
     Receipt,
     Report,
+    Stats,
 )
 from stepwell.models.language import (
     Annotation,
@@ -71,6 +73,7 @@ __all__ = [
     "Context",
     "Document",
     "DocumentChange",
+    "Done",
     "Edge",
     "EdgeKind",
     "ErasureReceipt",
@@ -98,6 +101,7 @@ __all__ = [
     "Report",
     "Slot",
     "Sort",
+    "Stats",
     "Status",
     "Summary",
     "Text",

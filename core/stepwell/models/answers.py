@@ -181,6 +181,51 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Stats:
+    """What a scope holds, or a whole store: numbers alone, and times of storing.
+
+    `records` counts those that take part by their kind ("episode" are the turns), `aside` those
+    that do not, by their status. `waiting` and `parked` are tasks of consolidation, done later or
+    failed; `forgotten` are turn ids that are refused. Of a store also: how many `scopes`, and the
+    `bytes` of its file and of its write-ahead log.
+    """
+
+    records: dict[str, int] = field(default_factory=dict)
+    aside: dict[str, int] = field(default_factory=dict)
+    edges: int = 0
+    slots: int = 0
+    documents: int = 0
+    waiting: int = 0
+    parked: int = 0
+    forgotten: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    scopes: int = 1
+    bytes: int | None = None
+    log_bytes: int | None = None
+
+    @property
+    def turns(self) -> int:
+        """How many turns take part."""
+        return self.records.get("episode", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A verb that is over: what it was, where, how many seconds it took, what it came to.
+
+    `counts` are the numbers of its answer: of `remember` what was stored and skipped, of `recall`
+    the hits, and so on. `error` is the name of what it raised, if it did.
+    """
+
+    verb: str
+    scope: tuple[str, ...]
+    seconds: float
+    counts: dict[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One entry of the journal: who changed a record, how, why, and on which evidence."""
 

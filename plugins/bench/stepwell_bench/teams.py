@@ -21,6 +21,7 @@ from stepwell import Embedder, Memory, Scope, Turn
 from stepwell_bench.baselines import Bm25, Dense
 from stepwell_bench.bootstrap import Estimate, Resamples
 from stepwell_bench.data import Spoken
+from stepwell_bench.metrics import tokens
 from stepwell_bench.runs import Run
 from stepwell_bench.systems import Ask, Log
 
@@ -209,6 +210,50 @@ def _shares(
         told[name] = dict(zip(("same", "solved", "both"), own, strict=True))
         told[name] |= dict(zip(("gain same", "gain solved", "gain both"), gain, strict=True))
     return told
+
+
+# within a task --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What contexts within tasks hold: tokens beside those of all that was said until then.
+
+    `last` and `acted` are the shares of contexts that show the latest turn, and the latest action.
+    """
+
+    contexts: int
+    tokens: float
+    whole: float
+    last: float
+    acted: float
+
+
+def working(runs: Sequence[Run], preset: str, budget: int, every: int = 4) -> Working:
+    """Contexts for the goal at every few steps of each task, where not all that was said fits."""
+    rows: list[tuple[float, float, float, float]] = []
+    for run in runs:
+        with Memory.open(preset=preset) as memory:
+            scope = memory.scope("team")
+            with scope.task(run.goal, id=run.id) as task:
+                whole, acted = tokens(run.goal), None
+                for step, turn in enumerate(run.turns, 1):
+                    task.remember(turn)
+                    said = (turn.text, turn.action or "", turn.observation or "")
+                    whole += sum(map(tokens, said))
+                    acted = turn.id if turn.action else acted
+                    if step % every == 0:
+                        scope.consolidate()
+                    if step % every != every - 1 or whole <= budget:
+                        continue
+                    found = task.context(run.goal, budget=budget)
+                    shown = {hit.record.turn for hit in found.hits}
+                    rows.append(
+                        (found.tokens, whole, turn.id in shown, acted is None or acted in shown)
+                    )
+    if not rows:
+        return Working(0, 0.0, 0.0, 0.0, 0.0)
+    return Working(len(rows), *np.mean(np.array(rows, np.float64), axis=0).tolist())
 
 
 # speed ----------------------------------------------------------------------------------------

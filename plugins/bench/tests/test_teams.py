@@ -97,3 +97,12 @@ def test_the_command_prints_figures_and_no_text(folder, capsys):
         assert word in shown
     assert "fjord" not in shown
     assert "Oslo" not in shown
+
+
+def test_within_a_task_contexts_keep_to_their_budget_and_tell_what_they_hold() -> None:
+    log = teams.made_up(3, steps=4)
+    held = teams.working(log, "tme", 24, every=2)
+    assert held.contexts
+    assert held.tokens <= 24 < held.whole
+    assert 0 <= held.last <= 1
+    assert teams.working(log, "tme", 100_000).contexts == 0

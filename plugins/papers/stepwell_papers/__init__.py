@@ -8,14 +8,18 @@ from stepwell import Preset, hookimpl
 from stepwell_papers import (
     a_mem,
     engram,
+    exprag,
     g_memory,
     h_mem,
     hema,
+    hiagent,
     lightmem,
     mem0,
     mem0_v3,
     memoryos,
     memtree,
+    reme,
+    sedm,
     tme,
 )
 
@@ -23,14 +27,18 @@ from stepwell_papers import (
 PRESETS: tuple[Preset, ...] = (
     a_mem.PRESET,
     engram.PRESET,
+    exprag.PRESET,
     g_memory.PRESET,
     h_mem.PRESET,
     hema.PRESET,
+    hiagent.PRESET,
     lightmem.PRESET,
     mem0.PRESET,
     mem0_v3.PRESET,
     memoryos.PRESET,
     memtree.PRESET,
+    reme.PRESET,
+    sedm.PRESET,
     tme.PRESET,
 )
 

@@ -14,9 +14,10 @@ turns to something else. A part depends on what its turns answer out of order, w
 (`depends_on` in a payload), and where things that they use, known by an identifier, were found.
 
 Outside of a task everything is as under `default`, and so are questions with a filter. While all
-that was said fits the budget of a context, stepwell shows all of it. A language model is asked
-which part a correction is about; without one the words that they share tell. Left out: splitting
-one turn into several parts.
+that was said fits the budget of a context, stepwell shows all of it. What was said since the last
+consolidation counts at once, but for going back, which is done by consolidating. A language model
+is asked which part a correction is about; without one the words that they share tell. Left out:
+splitting one turn into several parts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import dataclass, replace
 
 from stepwell import (
     Block,
+    EdgeKind,
     Filter,
     Hide,
     Hit,
@@ -154,9 +156,13 @@ class Path:
             return hits
         if 0 not in query.levels or max(query.levels) > 1:
             return hits
-        task = next(iter(view.records(TASKS & Filter(task=query.task), limit=1)), None)
         goal = view.get(query.task)
-        if task is None or goal is None or goal.turn != query.task:
+        if goal is None or goal.turn != query.task:
+            return hits
+        above = view.links([goal.id], EdgeKind.DERIVED_FROM, into=True).get(goal.id, ())
+        held = (view.get(edge.source) for edge in above)
+        task = next((one for one in held if one and one.kind is Kind.TASK), None)
+        if task is None or task.task != query.task:
             return hits
         known = self._known(task, view)
         shown = self._path(goal, known, view)
@@ -195,13 +201,16 @@ class Path:
         beside = [records.get(part.key) or part.turns[0] for part in others]
         ranked = [*steps[:-3:-1], goal, *(records[part.key] for part in path)]
         ranked += [*steps[:-2][::-1], *beside]
-        return [
-            _hit(record, 1 - (1 - BESIDE) * at / len(ranked), self._sources(record, view))
-            for at, record in enumerate(ranked)
-        ]
-
-    def _sources(self, record: Record, view: View) -> tuple[str, ...]:
-        return (record.turn,) if record.turn else view.sources(record.id)
+        inside = {record.id: known.members.get(record.id, ()) for record in ranked}
+        names = [turn for turns in inside.values() for turn in turns]
+        said = {turn.id: turn.turn for turn in _turns(names, view)}
+        made = []
+        for at, record in enumerate(ranked):
+            told = (said.get(turn) for turn in inside[record.id])
+            rests = (record.turn,) if record.turn else tuple(turn for turn in told if turn)
+            score = 1 - (1 - BESIDE) * at / len(ranked)
+            made.append(_hit(record, score, rests or view.sources(record.id)))
+        return made
 
     @hookimpl
     def pack(self, hits: Sequence[Hit], budget: int, view: View) -> Packing | None:

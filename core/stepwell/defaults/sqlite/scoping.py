@@ -7,8 +7,23 @@ import sqlite3
 from typing import Any
 
 from stepwell.contracts import ScopeRow
+from stepwell.defaults.sqlite.codec import KINDS, STATUSES, moment
 from stepwell.errors import StoreDamaged
 from stepwell.identity import keyed
+from stepwell.models import Stats
+
+_RECORDS = (
+    "SELECT kind, status, count(*), min(stored_at), max(stored_at) FROM records "
+    "WHERE scope = ? GROUP BY kind, status"
+)
+_COUNTS = {
+    "edges": "SELECT count(*) FROM edges WHERE scope = ?",
+    "slots": "SELECT count(*) FROM slots WHERE scope = ?",
+    "documents": "SELECT count(*) FROM documents WHERE scope = ?",
+    "waiting": "SELECT count(*) FROM work WHERE scope = ? AND error IS NULL",
+    "parked": "SELECT count(*) FROM work WHERE scope = ? AND error IS NOT NULL",
+    "forgotten": "SELECT count(*) FROM handles WHERE scope = ? AND ref IS NULL",
+}
 
 
 class ScopeReader:
@@ -63,6 +78,23 @@ class ScopeReader:
             (after, waiting, limit),
         ).fetchall()
         return [self._scope(row) for row in rows]
+
+    def stats(self, scope: ScopeRow) -> Stats:
+        """What a scope holds, in numbers."""
+        records: dict[str, int] = {}
+        aside: dict[str, int] = {}
+        times: list[int] = []
+        for kind, status, count, first, last in self._db.execute(_RECORDS, (scope.number,)):
+            name = STATUSES[status - 2].value
+            told, what = (records, KINDS[kind - 2].value) if name == "active" else (aside, name)
+            told[what] = told.get(what, 0) + count
+            times += [first, last]
+        counts = {
+            name: self._db.execute(sql, (scope.number,)).fetchone()[0]
+            for name, sql in _COUNTS.items()
+        }
+        first, last = (moment(min(times)), moment(max(times))) if times else (None, None)
+        return Stats(records, aside, first=first, last=last, **counts)
 
     def _scope(self, row: tuple[Any, ...]) -> ScopeRow:
         try:

@@ -215,6 +215,19 @@ class SqliteStore(DocumentKeeper):
     # upkeep -----------------------------------------------------------------------------------
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Bytes of the file, and of its write-ahead log."""
+        with self.reading() as reader:
+            db = reader.connection
+            pages = db.execute("PRAGMA page_count").fetchone()[0]
+            each = db.execute("PRAGMA page_size").fetchone()[0]
+        log = 0
+        if self.path != MEMORY:
+            with contextlib.suppress(OSError):
+                log = Path(f"{self.path}-wal").stat().st_size
+        return pages * each, log
+
+    @property
     def pending(self) -> bool:
         """Whether forgotten bytes may still lie in the write-ahead log."""
         return self._open.pending

@@ -48,6 +48,8 @@ class Records(Base):
         def check(fields: dict[str, Any]) -> None:
             nonlocal count
             count += 1
+            if fields["status"] is Status.STALE:
+                fields = {**fields, "text": fields["text"] or "x"}  # without one it is blank
             name = record_id(alice.secret, NOW, "kept", str(count))
             record = Record(id=name, scope=alice.path, stored_at=NOW, **fields)
             item = NewRecord(record, keyed(alice.secret, "turn", f"#{count}"), None, ())

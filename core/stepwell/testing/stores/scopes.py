@@ -68,6 +68,21 @@ class Scopes(Base):
             assert reader.scope_of(ALICE) == made == reader.again(made)
         assert (made.path, made.secret) == (ALICE, b"a" * 32)
 
+    def test_the_numbers_of_a_scope_are_its_own(self, store: Store) -> None:
+        """Whatever its neighbours hold."""
+        ours, theirs = fill(store, ALICE, "a"), fill(store, ("acme", "ben"), "b")
+        with store.reading() as reader:
+            before = reader.stats(ours.scope)
+            assert sum(before.records.values()) == reader.count(ours.scope, None)
+            assert before.turns == reader.count(ours.scope, Filter(level=0))
+            assert before.waiting == len(reader.work(ours.scope, MANY))
+            assert before.slots == len(reader.slots(ours.scope))
+        with store.writing(NOW) as writer:
+            writer.erase(theirs.scope)
+        with store.reading() as reader:
+            assert reader.stats(ours.scope) == before
+        assert store.size[0] > 0
+
     def test_scopes_are_listed_in_the_order_of_their_making(self, store: Store) -> None:
         """Page by page, each once."""
         paths = [("b",), ("a",), ("a", "b"), ("Ä",), ("日本", "x")]

@@ -23,8 +23,14 @@ _SETS = click.option(
 @click.command()
 @click.option("--preset", default="g-memory", show_default=True, help="One that remembers tasks.")
 @click.option("--tasks", default=10_000, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--budget", default=0, type=click.IntRange(min=0),
+    help="Measure contexts of so many tokens within each task, and nothing else.",
+)  # fmt: skip
 @together(DATA, _SETS, QUIET)
-def teams(data: tuple[Path, ...], sets: list[str], preset: str, tasks: int, quiet: bool) -> None:
+def teams(
+    data: tuple[Path, ...], sets: list[str], preset: str, tasks: int, budget: int, quiet: bool
+) -> None:
     """Measure what a memory of tasks finds for a new one, and how fast.
 
     On logs of agents: how fast and how large they are taken in, how many of the nearest tasks are
@@ -35,6 +41,15 @@ def teams(data: tuple[Path, ...], sets: list[str], preset: str, tasks: int, quie
     with Bar(quiet) as bar:
         for path, log in logs.items():
             name = path.name.partition(".")[0]
+            if budget:
+                bar.say(f"{name} is worked on")
+                held = measuring.working(log, preset, budget)
+                click.echo(
+                    f"{name}: {held.contexts} contexts within tasks, {held.tokens:.0f} tokens of "
+                    f"{held.whole:.0f} said; the latest turn in {held.last:.1%}, the latest "
+                    f"action in {held.acted:.1%}"
+                )
+                continue
             bar.say(f"{name} is taken in")
             took = measuring.ingested(log, preset)
             click.echo(
@@ -48,7 +63,7 @@ def teams(data: tuple[Path, ...], sets: list[str], preset: str, tasks: int, quie
                 _table(f"{name}: others of the same sort", measuring.nearest(log, preset))
             if len({run.good for run in log}) > 1:
                 _table(f"{name}: a stream", measuring.replayed(log, preset, bar.say))
-        if tasks:
+        if tasks and not budget:
             told = measuring.timed(tasks, preset, step=bar.say)
             click.echo(f"{tasks:,} tasks of four turns, milliseconds of a recall: median, 95 %")
             for row, (median, high) in told.items():
