@@ -5,13 +5,14 @@
 #   make lint     ruff, formatting, types
 #   make format   rewrite what `make lint` would ask for
 #   make bench    the benchmarks                   make bench DATA=folder
+#   make guarantees    the campaigns: hours  make guarantees ARGS=--short
 #   make lock     resolve the dependencies anew
 #   make clean    remove what the above has made
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help demo test lint format bench lock clean setup
+.PHONY: help demo test lint format bench guarantees lock clean setup
 
 ARGS ?=
 DATA ?=
@@ -88,6 +89,9 @@ ifeq ($(DATA),)
 else
 	.venv/bin/python -m stepwell_bench run --data '$(DATA)' --speed $(ARGS)
 endif
+
+guarantees: .venv/.made-dev
+	.venv/bin/python -m tests.campaigns $(ARGS)
 
 lock: | $(NEEDS)
 	$(UV) lock --upgrade

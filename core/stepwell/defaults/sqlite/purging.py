@@ -33,8 +33,8 @@ _BLANK_KEYS = _ZERO_KEY + _OF_RECORD
 _BLANK_SOURCES = (
     _ZERO_BODY + "WHERE body IN (SELECT sources FROM keys " + _OF_RECORD + ")"  # noqa: S608 - of constants
 )
-_BLANK_JOURNAL = (
-    _ZERO_BODY + "WHERE body IN (SELECT body FROM journal WHERE scope = ? AND ref = ?)"  # noqa: S608 - of constants
+_BLANK_JOURNAL = _ZERO_BODY + (  # noqa: S608 - of constants only
+    "WHERE body IN (SELECT body FROM journal INDEXED BY journal_by_ref WHERE scope = ? AND ref = ?)"
 )
 _ZERO_ORPHANS = _ZERO_KEY + (  # noqa: S608 - of constants only
     "WHERE scope = ? AND live = ? AND NOT EXISTS (SELECT 1 FROM records r "

@@ -269,7 +269,7 @@ class Reader(ScopeReader):
         bound: tuple[Any, ...] = (scope.number, after, limit)
         sql = _JOURNAL + _LIMIT
         if ref is not None:
-            bound, sql = (scope.number, after, ref, limit), _JOURNAL + " AND j.ref = ?" + _LIMIT
+            bound, sql = (scope.number, ref, after, limit), _OF_ONE + _LIMIT
         changes = []
         for pos, op, record, at, who, body in self._db.execute(sql, bound).fetchall():
             said = self.body(scope, body) if body is not None else {}
@@ -353,5 +353,11 @@ class Reader(ScopeReader):
 _JOURNAL = (
     "SELECT j.pos, j.op, r.id, j.at, j.who, j.body FROM journal j "
     "LEFT JOIN records r ON r.scope = j.scope AND r.ref = j.ref WHERE j.scope = ? AND j.pos > ?"
+)
+# Left to itself SQLite reads all of the scope's journal, since it lies in the order asked for.
+_OF_ONE = (
+    "SELECT j.pos, j.op, r.id, j.at, j.who, j.body FROM journal j INDEXED BY journal_by_ref "
+    "LEFT JOIN records r ON r.scope = j.scope AND r.ref = j.ref "
+    "WHERE j.scope = ? AND j.ref = ? AND j.pos > ?"
 )
 _LIMIT = " ORDER BY j.pos LIMIT ?"
