@@ -21,11 +21,12 @@ from dataclasses import dataclass, replace
 
 from stepwell import EdgeKind, Filter, Hit, Kind, Plan, Preset, Query, Record, View, hookimpl
 from stepwell.mechanisms import grounding
+from stepwell.mechanisms.insights import found
 from stepwell.mechanisms.segmenting import segments
 from stepwell.mechanisms.subgoals import names, subgoal_ends, subgoal_of
 
 NAME = "hiagent"
-ALL = 1_000_000
+_TRACES = Filter(kind=Kind.TRACE, level=1)
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ class Working:
         query = plan.query
         if query.levels != (0,) or query.where is not None or query.min_trust > 0:
             return hits
-        within = self._finished([hit.record for hit in hits], view)
-        inside = grounding.members(list({t.id: t for t in within.values()}.values()), view)
+        within, inside = self._finished([hit.record for hit in hits], view)
         asked = {
             name
             for name, turns in inside.items()
@@ -98,21 +98,30 @@ class Working:
                 made[trace.id] = replace(hit, record=trace, sources=sources, span=None)
         return list(made.values())
 
-    def _finished(self, turns: Sequence[Record], view: View) -> dict[str, Record]:
-        """The finished subgoal of each turn that is of one, if there is a summary of it."""
+    def _finished(
+        self, turns: Sequence[Record], view: View
+    ) -> tuple[dict[str, Record], dict[str, list[Record]]]:
+        """The finished subgoal of each turn that is of one, and the turns of each subgoal.
+
+        Finished is what has been followed by something, and of which there is a summary. Only
+        what these turns lie in is read.
+        """
         into = view.links([turn.id for turn in turns], EdgeKind.CONTAINS, into=True)
-        sessions = sorted({turn.session for turn in turns if turn.session is not None})
-        finished: dict[str, Record] = {}
-        for session in sessions:
-            where = Filter(kind=Kind.TRACE) & Filter(session=session)
-            past = view.records(where, limit=ALL)[:-1]
-            finished |= {trace.id: trace for trace in past if trace.text.strip()}
-        return {
+        above = list(dict.fromkeys(edge.source for edges in into.values() for edge in edges))
+        traces = [trace for trace in found(above, _TRACES, view) if trace.text.strip()]
+        inside = grounding.members(traces, view)
+        finished = {
+            trace.id: trace
+            for trace in traces
+            if inside[trace.id] and view.neighbours(inside[trace.id][-1].id, before=0, after=1)
+        }
+        within = {
             turn.id: finished[edge.source]
             for turn in turns
             for edge in into.get(turn.id, ())
             if edge.source in finished
         }
+        return within, {name: inside[name] for name in finished}
 
 
 PRESET = Preset(

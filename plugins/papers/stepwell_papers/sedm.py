@@ -139,7 +139,8 @@ class Admission:
             won = 1.0 if each.outcome is None else each.outcome
             score = (p.prior if found is None else found) * won
             score -= p.per_token * cost(add.record.text)
-            if found is not None and score <= p.eta:
+            if score <= p.eta and (found is not None or not won):
+                # What is new is taken on trust, but nothing is learnt from what has failed.
                 mark = drawing.READ if each.outcome is None else each.outcome
                 why = f"not admitted: {score:.4f}"
                 ops.append(SetState(id=each.base.id, why=why, payload={NAME: mark}))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stepwell import Filter, Kind, Record, Usage
 from stepwell.mechanisms.replaying import gain, general
+from stepwell.testing import HashingEmbedder
 from stepwell_papers import sedm
 
 Make = Callable[..., Any]
@@ -87,3 +88,11 @@ def test_an_experience_that_brought_more_weighs_more(bench: Make) -> None:
     made.scope.consolidate()
     after = {hit.record.id: hit.why for hit in made.scope.recall("boil 10")}
     assert after[first.id]["weight"] > before[first.id]["weight"]
+
+
+def test_nothing_is_learnt_from_the_first_task_if_it_has_failed(bench: Make) -> None:
+    made = bench(sedm.PRESET, HashingEmbedder())
+    lived(made, "put the red cup on the shelf", "take the cup", "drop it", outcome=0.0)
+    assert told(made) == []
+    lived(made, "wash the pan in the sink", "take the pan", "wash it", outcome=1.0)
+    assert told(made)
