@@ -10,14 +10,14 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from stepwell import Embedder, Memory, Scope, Turn
+from stepwell import Embedder, Hit, Memory, Scope, Turn
 from stepwell_bench.baselines import Bm25, Dense
 from stepwell_bench.bootstrap import Estimate, Resamples
 from stepwell_bench.data import Spoken
@@ -101,10 +101,20 @@ def nearest(runs: Sequence[Run], preset: str) -> dict[str, dict[str, Estimate]]:
             scope.consolidate()
             for n in asked:
                 hits = scope.recall(runs[n].goal, k=max(KS) + 1, levels=TASK)
-                lists.append([place[hit.record.task or ""] for hit in hits])
+                lists.append(_tasks_of(hits, place, scope))
     for name, order in _rankers(runs, embedder).items():
         found[name] = [order(n, None) for n in asked]
     return _scored(found, runs, asked)
+
+
+def _tasks_of(hits: Iterable[Hit], place: Mapping[str, int], scope: Scope) -> list[int]:
+    """The places of the tasks that hits are of, or whose turns they rest on, each once."""
+    order: dict[int, None] = {}
+    for hit in hits:
+        turns = [] if hit.record.task else map(scope.get, hit.sources)
+        names = [hit.record.task, *(turn.task for turn in turns if turn is not None)]
+        order |= {place[name]: None for name in names if name is not None and name in place}
+    return list(order)
 
 
 def _same(runs: Sequence[Run], n: int) -> set[int]:
@@ -181,7 +191,7 @@ def replayed(
             for run in runs:
                 with scope.task(run.goal, id=run.id) as task:
                     shown = task.recall(run.goal, k=SHOWN + 1, levels=TASK)
-                    lists.append([place[hit.record.task or ""] for hit in shown])
+                    lists.append(_tasks_of(shown, place, scope))
                 work(scope, run, outcome=credit)
                 scope.consolidate()
             found[name] = [[m for m in lists[n] if m != n][:SHOWN] for n in asked]
