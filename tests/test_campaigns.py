@@ -1,0 +1,36 @@
+"""Short forms of campaigns that are commands of their own: see `tests/campaigns`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.campaigns import cancelled, planted, poisoned, walls
+from tests.campaigns.__main__ import CAMPAIGNS, ROOT
+
+
+def test_every_kind_of_planted_damage_is_found_and_no_good_file_is_blamed(tmp_path):
+    found = planted.campaign(tmp_path, good=4, seed=1)
+    assert found["ok"], found
+
+
+def test_no_scope_tells_anything_of_another(tmp_path):
+    found = walls.campaign(tmp_path, steps=600, scopes=30, seed=1)
+    assert found["ok"], found
+
+
+def test_planted_turns_stay_out_by_trust_and_go_with_what_was_derived_from_them(tmp_path):
+    found = poisoned.campaign(tmp_path, turns=400, asked=20, seed=1)
+    assert found["ok"], found
+
+
+def test_a_cancelled_verb_is_wholly_there_or_not_at_all(tmp_path):
+    found = asyncio.run(cancelled.campaign(tmp_path / "a.db", times=150, seed=1))
+    assert found["ok"], found
+    assert found["cancelled"] > 20
+
+
+def test_each_campaign_is_a_command_and_stands_on_the_page_of_guarantees():
+    page = (ROOT / "core" / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    for campaign in CAMPAIGNS:
+        assert (ROOT / "tests" / "campaigns" / f"{campaign.name}.py").exists()
+        assert f"`{campaign.name}" in page
