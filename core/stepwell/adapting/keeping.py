@@ -272,7 +272,8 @@ class Keeper:
         with self._lock:
             head = self._jobs[0] if self._jobs else None
         begun = None if head is None else head.begun
-        late = begun is not None and time.monotonic() - begun > self.patience
+        # Whoever has waited in vain began to a moment before the lane did.
+        late = begun is not None and time.monotonic() - begun > 0.9 * self.patience
         return 0.0 if late else self.patience
 
     def _work(self) -> None:
