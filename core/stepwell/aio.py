@@ -19,7 +19,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 from stepwell.contracts import Embedder
 from stepwell.filters import Filter
 from stepwell.memory import Documents, Memory, Past, Scope, Task
-from stepwell.models import Turn
+from stepwell.models import Report, Turn
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -280,6 +280,11 @@ class AsyncMemory:
     def from_uri(cls, uri: str, **options: Any) -> Opening[AsyncScope]:
         """See Memory.from_uri."""
         return Opening(functools.partial(Memory.from_uri, uri, **options), AsyncScope)
+
+    @classmethod
+    @_opener(Memory.repair)
+    async def repair(cls, *args: Any, **kwargs: Any) -> Report:
+        return await asyncio.to_thread(Memory.repair, *args, **kwargs)
 
     def scope(self, *path: str) -> AsyncScope:
         """See Memory.scope."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,7 +50,7 @@ class Writer:
     def __init__(
         self, committer: Committer, searcher: Searcher, plugins: Plugins,
         secret_of: Callable[[tuple[str, ...]], bytes],
-        usage: Callable[[tuple[str, ...]], list[SetState]],
+        usage: Callable[[tuple[str, ...]], AbstractContextManager[list[SetState]]],
     ) -> None:  # fmt: skip
         self._committer = committer
         self._searcher = searcher
@@ -68,7 +69,7 @@ class Writer:
         for draft in drafts:
             sized(draft.sent)
         self._screen(path, drafts)
-        # A scope that is erased between these two steps gets a new secret: once more, then.
+        # A scope that is made or erased between these two steps has another secret: once more.
         for _ in range(3):
             row = self._scope(path)
             self._compose(row, drafts)
@@ -117,18 +118,18 @@ class Writer:
                 draft.screened = answer
 
     def _scope(self, path: tuple[str, ...]) -> ScopeRow:
-        """The scope, made if need be. Its number is never given twice, so it may be kept."""
+        """The scope, as it is or as it will be."""
         row = self._rows.get(path)
         if row is None:
             with self._committer.store.reading() as reader:
                 row = reader.scope_of(path)
-            if row is None:
-                with self._committer.store.writing(self._committer.clock()) as writer:
-                    row = writer.open_scope(path, self._secret_of(path))
-            if len(self._rows) >= _KEPT_SCOPES:
-                self._rows.clear()
-            self._rows[path] = row
-        return row
+        return row or ScopeRow(0, path, self._secret_of(path), 0, 0)
+
+    def _keep(self, row: ScopeRow) -> None:
+        """A scope's number is never given twice, so it may be kept."""
+        if len(self._rows) >= _KEPT_SCOPES:
+            self._rows.clear()
+        self._rows[row.path] = row
 
     def _compose(self, row: ScopeRow, drafts: list[_Draft]) -> None:
         """Records with ids and keys. Nothing is locked yet."""
@@ -163,10 +164,13 @@ class Writer:
         skipped: list[Noted] = []
         degraded: list[Noted] = []
         new: list[NewRecord] = []
-        with self._committer.store.writing(self._committer.clock()) as writer:
-            if writer.again(row) is None:
+        store, clock = self._committer.store, self._committer.clock
+        with self._usage(row.path) as usage, store.writing(clock()) as writer:
+            held = writer.again(row) if row.number else writer.open_scope(row.path, row.secret)
+            if held is None or held.secret != row.secret:
                 self._rows.pop(row.path, None)
                 return None
+            row = held
             taken: dict[bytes, bytes | None] = {}
             for draft in drafts:
                 item = draft.new
@@ -189,8 +193,9 @@ class Writer:
             if new:
                 writer.append(row, new)
                 self._beside(writer, row, new, {str(d) for d in degraded})
-            for op in self._usage(row.path):
+            for op in usage:
                 _credit(writer, row, op)
+        self._keep(row)
         if new and self._plugins.has("on_committed"):
             self._committer.tell([Add(record=item.record, keys=tuple(item.keys)) for item in new])
         return Receipt(

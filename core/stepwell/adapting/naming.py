@@ -18,6 +18,8 @@ _KEPT = 200
 _SEGMENT = 80
 #: What ends as a hashed name does is hashed as well: nobody can take another's by its name.
 _HASHED = re.compile(r"-[0-9a-f]{24}\Z")
+#: Names that no turn may have; what stands for one is one character longer.
+_RESERVED = re.compile("~*r_")
 
 #: Stands for the key of a scope that cannot be read.
 _NO_KEY = secrets.token_bytes(32)
@@ -58,7 +60,8 @@ def session_name(name: str) -> str:
 
 def turn_name(session: str, message: str) -> str:
     """The turn id of a message: hosts give ids that mean something in one conversation only."""
-    return f"{_short(session, without=':')}:{_short(message)}"
+    name = f"{_short(session, without=':')}:{_short(message)}"
+    return f"~{name}" if _RESERVED.match(name) else name
 
 
 def conversation(scope: Scope, beginning: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from stepwell.adapting.payloads import usable
+from stepwell.adapting.payloads import usable, usable_name
 from stepwell.memory import Scope
 from stepwell.models import Context, Hit, Record
 
@@ -49,8 +49,8 @@ def told(
     seen, room = set(present), budget
     for _ in range(_TRIES):
         found = scope.context(
-            asked, budget=room, without=seen, min_trust=min_trust, role=role, task=task,
-            deadline=deadline,
+            asked, budget=room, without=seen, min_trust=min_trust, role=usable_name(role),
+            task=usable_name(task), deadline=deadline,
         )  # fmt: skip
         if "deadline" in found.degraded:
             raise TimeoutError("the deadline was missed")

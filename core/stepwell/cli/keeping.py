@@ -45,6 +45,22 @@ def backup(place: Place, target: str) -> int:
     return 0
 
 
+@click.command(short_help="Make a sound store of a damaged one.")
+@click.argument("target", type=click.Path(dir_okay=False))
+@placed
+def repair(place: Place, target: str) -> int:
+    """Make a sound store, in a new file, of what can be read of a damaged one.
+
+    The damaged file stays as it is; nobody may use it meanwhile. What was lost is told.
+
+    \b
+    stepwell repair sound.db --store damaged.db
+    """
+    with place.screen.progress("repairing") as step:
+        report = place.repair(target, step)
+    return _told(place, report)
+
+
 @click.command(short_help="Make everything derived again from the turns.")
 @click.option("--to-preset", metavar="NAME", help="Under this preset from now on.")
 @placed
@@ -94,4 +110,4 @@ def _told(place: Place, report: Report) -> int:
     return 0 if report.ok else 1
 
 
-COMMANDS = (check, backup, rebuild, reembed, compact)
+COMMANDS = (check, backup, repair, rebuild, reembed, compact)

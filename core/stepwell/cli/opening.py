@@ -15,6 +15,7 @@ import click
 from stepwell.cli.screen import Screen
 from stepwell.errors import InvalidScope
 from stepwell.memory import Memory, Scope
+from stepwell.models import Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _URI = "stepwell+sqlite://"
@@ -34,6 +35,14 @@ class Place:
     @contextmanager
     def memory(self, *, make: bool = False, embedder: str = "") -> Iterator[Memory]:
         """The store, closed in the end. It is made only where something is to be put into it."""
+        with Memory.open(self._path(make=make), **self._options(embedder)) as memory:
+            yield memory
+
+    def repair(self, target: str, progress: Callable[[int, int], None] | None) -> Report:
+        """A sound store of what can be read of this one."""
+        return Memory.repair(self._path(make=False), target, progress=progress, **self._options(""))
+
+    def _path(self, *, make: bool) -> str:
         path = self.store
         if path is None:
             raise click.UsageError("Which store? Name its file by --store, or by STEPWELL_STORE.")
@@ -41,12 +50,14 @@ class Place:
             path = unquote(path.removeprefix(_URI).partition("?")[0])
         if not make and "://" not in path and not Path(path).exists():
             raise click.ClickException(f"there is no store at {path}")
+        return path
+
+    def _options(self, embedder: str) -> dict[str, Any]:
         chosen = embedder or self.embedder
-        with Memory.open(
-            path, preset=self.preset, plugins=self.plugins,
-            embedder=None if chosen == "none" else chosen,
-        ) as memory:  # fmt: skip
-            yield memory
+        return {
+            "preset": self.preset, "plugins": self.plugins,
+            "embedder": None if chosen == "none" else chosen,
+        }  # fmt: skip
 
     @contextmanager
     def scope(self, *, make: bool = False) -> Iterator[Scope]:

@@ -63,7 +63,7 @@ def _stored(
 ) -> Iterator[Receipt]:
     if not lines:
         given = [sys.stdin.read() if text == "-" else text for text in texts or ("-",)]
-        yield scope.remember_many([Turn(text=text, **fields) for text in given])
+        yield scope.remember_many([{**fields, "text": text} for text in given])
         return
     turns = (
         _turn(number, line, fields) for number, line in enumerate(sys.stdin, 1) if line.strip()
@@ -74,7 +74,8 @@ def _stored(
 
 def _turn(number: int, line: str, fields: dict[str, Any]) -> Turn:
     try:
-        return Turn.model_validate_json(line).model_copy(update=fields)
+        said = Turn.model_validate_json(line)
+        return Turn.model_validate({**said.model_dump(), **fields}) if fields else said
     except ValueError:
         raise InvalidTurn(f"line {number} of standard input is no turn as JSON") from None
 

@@ -11,7 +11,7 @@ from stepwell.committing.door import apply_op, ref_of
 from stepwell.committing.queueing import queue_keys
 from stepwell.committing.restoring import IMPORT, NO_USAGE, STAINED, Fate, Kept, Restoring
 from stepwell.committing.screening import label, screened, sized
-from stepwell.committing.spaces import left_spaces, outdated, unkeyed, unseen
+from stepwell.committing.spaces import left_spaces, listed, noted, outdated, unkeyed, unseen
 from stepwell.contracts import ScopeRow, Store, StoreWriter
 from stepwell.errors import InvalidOp, UnknownRecord, VersionConflict
 from stepwell.models import Slot, Status
@@ -30,7 +30,7 @@ from stepwell.plugins import Plugins
 
 __all__ = [
     "NO_USAGE", "STAINED", "Applied", "Committer", "Fate", "Kept", "Seen", "label", "left_spaces",
-    "outdated", "queue_keys", "ref_of", "screened", "sized", "unkeyed", "unseen",
+    "listed", "noted", "outdated", "queue_keys", "ref_of", "screened", "sized", "unkeyed", "unseen",
 ]  # fmt: skip
 
 log = logging.getLogger("stepwell.committing")
@@ -115,6 +115,8 @@ class Committer:
         ids: list[str] = []
         slow = self._plugins.has("later_keys")
         with self.store.writing(self.clock()) as writer:
+            if not scope.number:
+                scope = writer.open_scope(scope.path, scope.secret)
             there = [writer.done(scope, task) for task in tasks]
             if not (all(there) and _holds(writer, scope, seen)):
                 raise _Outrun

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from stepwell.contracts import Rejected, View
 from stepwell.errors import InvalidTurn
 from stepwell.models import MAX_PAYLOAD_BYTES, MAX_TEXT_BYTES, Turn, storable
@@ -33,7 +35,7 @@ def screened(plugins: Plugins, turns: Sequence[Turn], view: View) -> list[Turn |
             elif a.id != turns[place].id:
                 raise TypeError("a turn keeps its id")
             else:
-                kept.append(a)
+                kept.append(a if a is turns[place] else _anew(a))
                 left.append(place)
         waiting[:] = left
         return tuple(kept)
@@ -47,6 +49,14 @@ def screened(plugins: Plugins, turns: Sequence[Turn], view: View) -> list[Turn |
     return answers
 
 
+def _anew(turn: Turn) -> Turn:
+    """A turn that a plugin has changed, if it is still one: copies ask nothing of their fields."""
+    try:
+        return Turn.model_validate(turn)
+    except ValidationError:
+        raise TypeError("a turn that can be stored") from None
+
+
 def label(turn: Turn) -> str:
     """How an error names a turn."""
     return repr(turn.id[:60]) if turn.id is not None else "without id"
@@ -58,13 +68,13 @@ def sized(turn: Turn) -> None:
         raise InvalidTurn(f"turn {label(turn)}: there is no text to remember")
     if turn.id is not None and turn.id.startswith("r_"):
         raise InvalidTurn(f"turn {label(turn)}: ids that begin with 'r_' are kept for records")
-    long = len(turn.text) + len(turn.action or "") + len(turn.observation or "")
+    said = [turn.text, turn.action or "", turn.observation or "", *turn.upstream]
+    said += [part for attached in turn.attachments for part in (attached.ref, attached.caption)]
+    # An empty text takes some bytes too.
+    long = sum(map(len, said)) + 16 * len(said)
     if (
         long > MAX_TEXT_BYTES // 4
-        and len(turn.text.encode())
-        + len((turn.action or "").encode())
-        + len((turn.observation or "").encode())
-        > MAX_TEXT_BYTES
+        and sum(len(part.encode()) for part in said) + 16 * (len(said) - 3) > MAX_TEXT_BYTES
     ):
         raise InvalidTurn(f"turn {label(turn)}: more than {MAX_TEXT_BYTES} bytes of text")
     if turn.payload:

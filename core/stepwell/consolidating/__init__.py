@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from stepwell.committing import Committer, Seen, unkeyed, unseen
@@ -21,7 +22,7 @@ from stepwell.contracts import EMBEDDER, LATER, ScopeRow, StoreReader, StoreWrit
 from stepwell.errors import InvalidInput, PluginFailed
 from stepwell.filters import Filter
 from stepwell.models import Record, Report
-from stepwell.ops import Op, Rekey, Revise, SetState
+from stepwell.ops import Op, Rekey, Revise
 from stepwell.plugins import Plugins
 from stepwell.searching import ScopeView, Searcher
 
@@ -63,11 +64,21 @@ class _Run:
         return Seen(view.purges or 0, row.head if whole and row is not None else None)
 
 
-class Consolidator:
-    """Works the queue of one scope."""
+def _unversioned(op: Op) -> Op:
+    """An op whatever version of its record it was meant for."""
+    return op.model_copy(update={"expects": None}) if hasattr(op, "expects") else op
 
-    def __init__(self, committer: Committer, searcher: Searcher, plugins: Plugins) -> None:
+
+class Consolidator:
+    """Works the queue of one scope. `pause` lets calls go first that somebody waits for."""
+
+    def __init__(
+        self, committer: Committer, searcher: Searcher, plugins: Plugins,
+        pause: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._committer = committer
+        # Where reads take turns, whoever stands still in one would keep others from it.
+        self._pause = pause if committer.store.concurrent else None
         self._searcher = searcher
         self._plugins = plugins
         self._keyer = Keyer(searcher, plugins)
@@ -79,7 +90,7 @@ class Consolidator:
         }  # fmt: skip
 
     def consolidate(
-        self, path: tuple[str, ...], budget: float | None = None, usage: Sequence[SetState] = (),
+        self, path: tuple[str, ...], budget: float | None = None,
         proceed: Callable[[], bool] | None = None, *, tidy: bool = True,
     ) -> Report:  # fmt: skip
         """Work on the queue until it is empty or `budget` seconds have passed; then `tidy`.
@@ -92,8 +103,6 @@ class Consolidator:
         row = self._row(path)
         if row is None:
             return Report(counts)
-        if usage:
-            self._committer.apply(row, usage)
         self._unpark(row)
         finished, failed = self._drain(row, run), []
         if finished and tidy:
@@ -141,6 +150,9 @@ class Consolidator:
     def _row(self, path: tuple[str, ...]) -> ScopeRow | None:
         with self._committer.store.reading() as reader:
             return reader.scope_of(path)
+
+    def _view(self, row: ScopeRow) -> AbstractContextManager[ScopeView]:
+        return self._searcher.view(row.path, pause=self._pause)
 
     def _tasks(self, row: ScopeRow, limit: int = _PAGE) -> list[Work]:
         """What is to be done, but for keys of an embedder that others have changed to meanwhile."""
@@ -217,11 +229,11 @@ class Consolidator:
 
     def _keys(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """Make keys that are missing: a plugin failed, or the embedder is another one."""
-        with self._searcher.view(row.path) as view:
+        with self._view(row) as view:
             refs = within(view.reader, row, batch[0].ref or 0, batch[0].until or 0)
             records, gone = whole(view, refs), self._keyer.outgoing(view, refs)
         # Nothing is read while an embedder takes its time: others may write, and logs be emptied.
-        with self._searcher.view(row.path) as view:
+        with self._view(row) as view:
             ops, bad = self._keyer.missing(view, records)
 
         def then(writer: StoreWriter, _: Sequence[str]) -> None:
@@ -237,7 +249,7 @@ class Consolidator:
 
     def _later(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """Make the keys that take too long for `remember`."""
-        with self._searcher.view(row.path) as view:
+        with self._view(row) as view:
             spans = [within(view.reader, row, t.ref or 0, t.until or 0) for t in batch]
             records = whole(view, sorted({ref for span in spans for ref in span}))
 
@@ -246,7 +258,7 @@ class Consolidator:
                 unseen(writer)
 
         for start in range(0, max(1, len(records)), LATER):
-            with self._searcher.view(row.path) as view:
+            with self._view(row) as view:
                 ops = self._keyer.later(view, records[start : start + LATER])
             last = start + LATER >= len(records)
             self._done(row, ops, batch if last else (), run, then=then)
@@ -258,7 +270,7 @@ class Consolidator:
         Of many turns that came at once, some are cut now, and the rest is queued again.
         """
         wanted = self._deriver.wanted
-        with self._searcher.view(row.path) as view:
+        with self._view(row) as view:
             fresh, rest = self._fresh(view.reader, row, batch)
             cut = self._tracer.cut(view, row, fresh)
             seen = run.seen(view)
@@ -332,7 +344,7 @@ class Consolidator:
         refs: list[int] = []
         ops: list[Op] = []
         level = 0
-        with self._searcher.view(row.path) as view:
+        with self._view(row) as view:
             for task in batch:
                 if refs and (ops or not run.goes_on()):
                     break
@@ -350,7 +362,7 @@ class Consolidator:
 
     def _derive(self, row: ScopeRow, batch: Sequence[Work], run: _Run) -> int:
         """A derived record lost a source: it is made again of what is left."""
-        with self._searcher.view(row.path) as view:
+        with self._view(row) as view:
             ops = self._deriver.stale(view, row, batch[0].ref or 0)
             seen = run.seen(view)
         self._done(row, ops, batch, run, seen=seen)
@@ -360,19 +372,24 @@ class Consolidator:
         """What the passing of time and maintaining policies propose, step by step; what failed."""
         failed: list[str] = []
         if self._plugins.has("observe"):
-            with self._searcher.view(row.path) as view:
+            with self._view(row) as view:
                 ops = self._deriver.tick(view)
             self._done(row, ops, (), run)
         if not self._plugins.has("maintain"):
             return failed
+        before: list[Op] = []
         for _ in range(_ROUNDS):
             if not run.goes_on():
                 break
-            with self._searcher.view(row.path) as view:
+            with self._view(row) as view:
                 ops, flaws = self._deriver.maintain(view, run.left)
                 # What is proposed for the whole must not miss what another has made of it since.
                 seen = run.seen(view, whole=True)
             failed += [flaw for flaw in flaws if flaw not in failed]
+            # Who proposes the same again would for ever: it has not become what was proposed.
+            same, before = before, [_unversioned(op) for op in ops]
+            if before == same:
+                break
             if not ops or not self._done(row, ops, (), run, seen=seen):
                 break
         else:

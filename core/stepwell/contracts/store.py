@@ -41,7 +41,10 @@ LATER = 64
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
-    """A scope as the store knows it. `head` is its highest journal position."""
+    """A scope as the store knows it; one that is not there yet has the number 0.
+
+    `head` is its highest journal position.
+    """
 
     number: int
     path: tuple[str, ...]
@@ -300,6 +303,11 @@ class Store(Protocol):
     @property
     def read_only(self) -> bool: ...
     @property
+    def concurrent(self) -> bool:
+        """Whether reads go on beside each other and beside a write; else they take turns."""
+        ...
+
+    @property
     def pending(self) -> bool:
         """Whether forgotten bytes may still lie in a log."""
         ...
@@ -353,7 +361,7 @@ class Store(Protocol):
 
     def mark_pending(self) -> None: ...
     def settle(self, patience: float = 0.2) -> bool:
-        """Take forgotten bytes out of the log; whether none are left."""
+        """Take forgotten bytes out of the log; whether none are left. It raises nothing for it."""
         ...
 
     def check(self) -> list[Problem]: ...

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stepwell.contracts import FloatArray, IntArray
+from stepwell.mechanisms.products import products
 
 #: Rows of a block. The first blocks are made as large as what comes in.
 ROWS: Final = 32_768
@@ -132,7 +133,7 @@ class VectorIndex:
         scores = np.empty(len(self._all), np.float32)
         begin = 0
         for block, size in zip(self._blocks, self._sizes, strict=True):
-            np.dot(block[:size], asked, out=scores[begin : begin + size])
+            products(block[:size], asked, scores[begin : begin + size])
             begin += size
         return self._all, scores
 

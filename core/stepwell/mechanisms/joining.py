@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepwell.contracts import FloatArray
+from stepwell.mechanisms.products import products
 
 #: Key words of a group that are compared: its most frequent ones; and how many are counted at all.
 COMPARED, COUNTED = 10, 40
@@ -69,7 +70,7 @@ def join(
     matrix[: len(held)] = held or 0.0
     places = []
     for vector, said in zip(vectors, words, strict=True):
-        scores = matrix[: len(groups)] @ vector + jaccards(said, [g.words for g in groups])
+        scores = products(matrix[: len(groups)], vector) + jaccards(said, [g.words for g in groups])
         best = int(np.argmax(scores)) if groups else 0
         if not groups or scores[best] < least:
             best = len(groups)

@@ -20,6 +20,7 @@ from stepwell.filters import Filter
 from stepwell.mechanisms import grouping
 from stepwell.mechanisms.grounding import vectors_of
 from stepwell.mechanisms.labelling import labels
+from stepwell.mechanisms.products import products
 from stepwell.models import EdgeKind, Kind, Record, aware
 from stepwell.ops import Add, Hide, Op, Revise, SetState, Unlink
 
@@ -56,7 +57,7 @@ class Rows:
         """The id of the highest cosine, of equals the first; None where there is nothing."""
         if not self.ids:
             return None
-        cosines = self._table[: len(self.ids)] @ vector
+        cosines = products(self._table[: len(self.ids)], vector)
         at = int(np.argmax(cosines))
         return self.ids[at], float(cosines[at])
 

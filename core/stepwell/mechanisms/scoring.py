@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stepwell.mechanisms.lining import Lines, lines, stretch
+from stepwell.mechanisms.products import weighed
 from stepwell.mechanisms.words import TIME_TERMS, asks_when
 
 IntArray = npt.NDArray[np.int64]
@@ -211,7 +212,7 @@ def bm25_windows(
             counts *= found.seen
         idf = found.weight[first:last] * rarity(np.count_nonzero(counts, axis=1), found.visible)
         counts /= counts + norm
-        total += idf @ counts
+        total += weighed(idf, counts)
     return total
 
 
@@ -237,7 +238,7 @@ def bm25_groups(found: Matches, group: IntArray, k1: float = K1, b: float = B) -
     norm = length_norm(lengths, many, k1, b)
     norm[~held] = 1  # nobody's group: no division by zero
     idf = found.weight * rarity(np.count_nonzero(counts, axis=1), many)
-    scores = idf @ (counts / (counts + norm))
+    scores = weighed(idf, counts / (counts + norm))
     return np.append(scores, np.float32(0))[code].astype(np.float32)
 
 

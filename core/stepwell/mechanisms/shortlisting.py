@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from stepwell.mechanisms import lining, scoring
 from stepwell.mechanisms.lining import FloatArray, IntArray, Lines
+from stepwell.mechanisms.products import weighed
 from stepwell.mechanisms.scoring import BoolArray, Matches, Postings
 
 #: From so many records on a search looks closely at a shortlist only; below, nothing is left out.
@@ -115,7 +116,7 @@ def sessions(found: Matches, known: Statistics, out: FloatArray) -> FloatArray:
     table = np.bincount(cell, found.count, len(found.weight) * (groups + 1)).astype(np.float32)
     counts = table.reshape(-1, groups + 1)[:, :groups]
     idf = found.weight * scoring.rarity(np.count_nonzero(counts, axis=1), many)
-    scores = np.append(idf @ (counts / (counts + known.group_norm)), np.float32(0))
+    scores = np.append(weighed(idf, counts / (counts + known.group_norm)), np.float32(0))
     np.take(scores.astype(np.float32), known.code, out=out, mode="clip")
     return out
 
@@ -167,7 +168,7 @@ def windows_at(
             counts += np.float32(weight) * table[:, positions]
         idf = found.weight[first:last] * scoring.rarity(holders[first:last], found.visible)
         counts /= counts + norm
-        total += idf @ counts
+        total += weighed(idf, counts)
     slot[needed] = -1
     return total
 

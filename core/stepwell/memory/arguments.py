@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -13,12 +14,19 @@ from pydantic import ValidationError
 
 from stepwell.contracts import Query
 from stepwell.errors import InvalidFilter, InvalidQuery, InvalidScope, InvalidTurn, NotAStore
+from stepwell.fencing import count_tokens
 from stepwell.filters import Filter
 from stepwell.identity import SCHEME
 from stepwell.models import MAX_NAME_CHARS, MAX_TEXT_BYTES, Turn, aware, storable
+from stepwell.ops import SetSlot
 
 MAX_SEGMENTS = 8
 MAX_SEGMENT_CHARS = 128
+MAX_PATH_CHARS = 32_767
+#: Turns that a reader sees already: more than any window of a model holds.
+MAX_WITHOUT = 100_000
+#: What a slot's text may rest on, and how long the reason for it may be.
+MAX_SOURCES, MAX_WHY_CHARS = 4_096, 65_536
 
 
 def path_of(given: object) -> str:
@@ -26,8 +34,12 @@ def path_of(given: object) -> str:
     path = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(path, str):
         raise NotAStore(f"a path is text, not {type(given).__name__}")
-    if not path or "\x00" in path:
-        raise NotAStore("a path is text without NUL")
+    try:
+        storable(path)
+    except ValueError as error:
+        raise NotAStore(f"a path {error}") from None
+    if not 1 <= len(path) <= MAX_PATH_CHARS:
+        raise NotAStore(f"a path has 1 to {MAX_PATH_CHARS} characters")
     return path
 
 
@@ -73,10 +85,9 @@ def from_uri(uri: object) -> tuple[str, tuple[str, ...]]:
 
 def turn_of(given: object, fields: Mapping[str, Any]) -> Turn:
     """A Turn from a text, a mapping or a Turn, with fields beside it. Raises InvalidTurn."""
-    if isinstance(given, Turn) and not fields:
-        return given
+    data: Any
     if isinstance(given, Turn):
-        data = {**given.model_dump(), **fields}
+        data = {**_fields(given), **fields} if fields else given
     elif isinstance(given, Mapping):
         data = {**given, **fields}
     else:
@@ -84,7 +95,12 @@ def turn_of(given: object, fields: Mapping[str, Any]) -> Turn:
     try:
         return Turn.model_validate(data)
     except ValidationError as error:
-        raise InvalidTurn(f"turn {_label(data.get('id'))}: {_reasons(error)}") from None
+        named = data.id if isinstance(data, Turn) else data.get("id")
+        raise InvalidTurn(f"turn {_label(named)}: {_reasons(error)}") from None
+
+
+def _fields(turn: Turn) -> dict[str, Any]:
+    return {name: getattr(turn, name, None) for name in Turn.model_fields}
 
 
 def turns_of(given: Iterable[object]) -> list[Turn]:
@@ -134,6 +150,9 @@ def query_of(
         raise InvalidQuery(f"the query {error}") from None
     if where is not None and not isinstance(where, Filter):
         raise InvalidFilter(f"where takes a Filter, not {type(where).__name__}")
+    for name, value in (("role", role), ("task", task)):
+        if value is not None:
+            _named(value, name)
     return Query(
         text=text, k=min(whole(k, "k"), 2**31), now=moment_of(now, "now"), where=where,
         levels=_levels(levels), min_trust=fraction(min_trust, "min_trust"),
@@ -146,7 +165,10 @@ def query_of(
 def _names(ids: object) -> frozenset[str]:
     if isinstance(ids, str) or not isinstance(ids, Iterable):
         raise InvalidQuery("without takes turn ids: a list or a set of them")
-    return frozenset(id_of(name) for name in ids)
+    names = frozenset(id_of(name) for name in islice(ids, MAX_WITHOUT + 1))
+    if len(names) > MAX_WITHOUT:
+        raise InvalidQuery(f"without takes at most {MAX_WITHOUT:,} turn ids")
+    return names
 
 
 def id_of(name: object) -> str:
@@ -162,9 +184,38 @@ def id_of(name: object) -> str:
 
 def slot_name(name: str) -> str:
     """A slot's name. Raises InvalidQuery."""
-    if not id_of(name) or len(name) > MAX_NAME_CHARS:
-        raise InvalidQuery(f"a slot's name has 1 to {MAX_NAME_CHARS} characters")
-    return name
+    if not id_of(name):
+        raise InvalidQuery("a slot's name is not empty")
+    return _named(name, "a slot's name")
+
+
+def _named(name: object, what: str) -> str:
+    if not isinstance(name, str) or len(name) > MAX_NAME_CHARS:
+        raise InvalidQuery(f"{what} is a text of at most {MAX_NAME_CHARS} characters")
+    try:
+        return storable(name)
+    except ValueError as error:
+        raise InvalidQuery(f"{what} {error}") from None
+
+
+def slot_op(name: str, text: str, budget: int, sources: Sequence[str], why: str) -> SetSlot:
+    """A new text for a slot. Raises InvalidQuery, and InvalidTurn for a text of nonsense."""
+    checked = turn_of(text, {}).text
+    if len(checked) > MAX_TEXT_BYTES // 4:
+        raise InvalidQuery(f"a slot's text has at most {MAX_TEXT_BYTES // 4} characters")
+    if count_tokens(checked) > whole(budget, "a slot's budget", 1, 100_000):
+        raise InvalidQuery(f"the slot's text has more than its budget of {budget} tokens")
+    if len(sources) > MAX_SOURCES or len(why) > MAX_WHY_CHARS:
+        raise InvalidQuery(
+            f"a slot has at most {MAX_SOURCES} sources, and a reason of {MAX_WHY_CHARS} characters"
+        )
+    try:
+        return SetSlot(
+            slot=slot_name(name), text=checked, budget=budget,
+            sources=tuple(_named(source, "a source") for source in sources), why=why,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise InvalidQuery(_reasons(error)) from None
 
 
 def _levels(levels: object) -> tuple[int, ...]:

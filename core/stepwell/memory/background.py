@@ -5,59 +5,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
-from stepwell.errors import StepwellError, StoreBusy, StoreClosed
+from stepwell.errors import StepwellError, StoreBusy, StoreClosed, StoreError
+from stepwell.memory.traffic import Traffic
 from stepwell.models import Report
 
 log = logging.getLogger("stepwell.memory")
 
 Path = tuple[str, ...]
 
-#: Seconds after the last call before the worker begins, and that it waits for others at most
-#: before each step: whoever never pauses is still served.
-QUIET: Final = 0.05
-PATIENCE: Final = 0.5
 #: Seconds between two looks at what other processes have stored.
 LOOK: Final = 15.0
 #: Seconds between two times that a scope is tidied: what is said meanwhile is placed, no more.
 TIDY: Final = 5.0
 #: Seconds before something that failed is tried again; twice as long each time, up to the second.
 AGAIN: Final = (5.0, 600.0)
-
-
-class Traffic:
-    """How many calls are under way that somebody waits for."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._last = 0.0
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """A call that somebody waits for."""
-        with self._lock:
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                self._last = time.monotonic()
-
-    @property
-    def quiet(self) -> bool:
-        """Whether nobody waits, and nobody did a moment ago."""
-        return not self._inside and time.monotonic() - self._last >= QUIET
-
-    def wait(self, ended: threading.Event) -> None:
-        """Until it is quiet, for as long as patience goes, or it ends."""
-        until = time.monotonic() + PATIENCE
-        while not self.quiet and time.monotonic() < until and not ended.is_set():
-            ended.wait(0.005)
 
 
 class Background:
@@ -125,8 +89,11 @@ class Background:
         self._tidied = {path: at for path, at in self._tidied.items() if now - at < TIDY}
         try:
             found += self._waiting()
-        except StoreBusy:
-            log.debug("the store is busy; what waits in it is looked for later")
+        except StoreClosed:
+            raise
+        except StoreError as error:
+            level = logging.DEBUG if isinstance(error, StoreBusy) else logging.WARNING
+            log.log(level, "what waits in the store is looked for later: %s", error)
         with self._lock:
             for path in found:
                 self._due.setdefault(path)

@@ -37,7 +37,8 @@ def judge(
             raise UnknownRecord("this scope holds no record of that id")
         ops = [*sums(ids, good), *told(engine, view, Event("feedback", tuple(ids), good))]
     if row is not None and ids:
-        engine.committer.apply(row, [*engine.take_usage(path), *ops])
+        with engine.taking(path) as usage:
+            engine.committer.apply(row, [*usage, *ops])
 
 
 def sums(ids: Sequence[str], good: float, who: str = "user") -> list[Op]:

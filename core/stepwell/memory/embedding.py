@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from stepwell.committing import left_spaces
+from stepwell.committing import left_spaces, listed, noted
 from stepwell.contracts import (
     DUE,
     EMBEDDER,
@@ -232,7 +232,8 @@ class Embedding:
             name: str(getattr(thing, "space", ""))
             for name, thing in self._plugins.things("later_keys").items()
         }
-        held = json.loads(self.meta(SLOW) or "{}")
+        with self._store.reading() as reader:
+            held = noted(reader, SLOW)
         if held == spaces or self._store.read_only:
             return
         fresh = [space for name, space in spaces.items() if held.get(name) != space]
@@ -269,16 +270,16 @@ def succeed(writer: StoreWriter, space: str | None) -> None:
     writer.set_meta(EMBEDDER, space)
     writer.set_meta(DUE, "1")
     if held is not None:
-        former = {**json.loads(writer.meta(FORMER) or "{}"), held: 0}
+        former = {**noted(writer, FORMER), held: 0}
         former.pop(space, None)
-        past = {*json.loads(writer.meta(PAST) or "[]"), held} - {space}
+        past = {*listed(writer, PAST), held} - {space}
         writer.set_meta(FORMER, json.dumps(former, sort_keys=True))
         writer.set_meta(PAST, json.dumps(sorted(past)))
 
 
 def _former(reader: StoreReader) -> list[str]:
     """The spaces that vectors may be left of."""
-    return sorted(json.loads(reader.meta(FORMER) or "{}"))
+    return sorted(noted(reader, FORMER))
 
 
 def opened(
@@ -303,7 +304,7 @@ def opened(
     elif isinstance(wanted, str):
         made = plugins.open_part("open_embedder", wanted, Embedder)
         if made is None:
-            raise WrongEmbedder(f"no plugin opens an embedder named {wanted!r}")
+            raise WrongEmbedder(f"no plugin opens an embedder named {wanted[:80]!r}")
     if not isinstance(made, Embedder):
         raise InvalidInput("an embedder has a name, a dim and embed(texts, query=...)")
     if held is not None and held != space_of(made) and not anew:

@@ -8,7 +8,8 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,12 +24,13 @@ from stepwell.errors import (
     WrongEmbedder,
 )  # fmt: skip
 from stepwell.filters import Filter
-from stepwell.memory.background import Background, Traffic
+from stepwell.memory.background import Background
 from stepwell.memory.counting import summed
 from stepwell.memory.embedding import Embedding, opened
 from stepwell.memory.lookup import Lookup
 from stepwell.memory.shown import Shown
 from stepwell.memory.telling import told
+from stepwell.memory.traffic import Traffic
 from stepwell.models import Context, ErasureReceipt, Recall, Receipt, Report, Stats, Turn
 from stepwell.ops import SetState
 from stepwell.plugins import Plugins, Preset
@@ -40,6 +42,8 @@ from stepwell.writing import Writer
 log = logging.getLogger("stepwell.memory")
 
 _MANY = 2**62
+#: Scopes whose secret is known before anything is stored in them.
+_SECRETS = 10_000
 _NO_TIME = timedelta()
 
 
@@ -67,11 +71,12 @@ class Engine:
         self.retention: timedelta | None = None
         self.searcher = Searcher(store, plugins, models, clock, WORDS_SPACE, cache_bytes)
         self.committer = Committer(store, plugins, clock)
-        self.writer = Writer(
-            self.committer, self.searcher, plugins, self.secret_of, self.take_usage
-        )
+        self.writer = Writer(self.committer, self.searcher, plugins, self.secret_of, self.taking)
         self.recaller = Recaller(self.searcher, plugins, FALLBACK)
-        self.consolidator = Consolidator(self.committer, self.searcher, plugins)
+        self.consolidator = Consolidator(
+            self.committer, self.searcher, plugins,
+            lambda: self.traffic.give_way(),  # noqa: PLW0108 - a fork makes another traffic
+        )  # fmt: skip
         self.eraser = Eraser(self.committer, self.searcher.caches)
         self.lookup = Lookup(models)
         self.rebuilder = Rebuilder(self.committer, self.searcher, plugins)
@@ -157,7 +162,11 @@ class Engine:
     def secret_of(self, path: tuple[str, ...]) -> bytes:
         """The secret of a new scope: random, or from the seed; the same until it is there."""
         if self._seed is None:
-            return self._secrets.setdefault(path, secrets.token_bytes(32))
+            made = self._secrets.setdefault(path, secrets.token_bytes(32))
+            if len(self._secrets) > _SECRETS:
+                # Whoever asks of very many scopes without storing anything fills no memory.
+                self._secrets.pop(next(iter(self._secrets)), None)
+            return made
         said = json.dumps([self._seed, *path]).encode()
         return hashlib.blake2b(said, digest_size=32, person=b"seed").digest()
 
@@ -194,23 +203,35 @@ class Engine:
             for record_id in shown:
                 counts[record_id] = counts.get(record_id, 0) + 1
 
-    def take_usage(self, path: tuple[str, ...]) -> list[SetState]:
-        """What waits for a scope, as ops; it waits no longer."""
-        if not self._usage:
-            return []
-        with self._usage_lock:
-            counts = self._usage.pop(path, {})
-        return [SetState(id=i, shown=n, who="track") for i, n in counts.items()]
+    @contextmanager
+    def taking(self, path: tuple[str, ...]) -> Iterator[list[SetState]]:
+        """What waits for a scope, as ops; it waits no longer, unless the block fails."""
+        counts: dict[str, int] = {}
+        if self._usage:
+            with self._usage_lock:
+                counts = self._usage.pop(path, {})
+        try:
+            yield [SetState(id=i, shown=n, who="track") for i, n in counts.items()]
+        except BaseException:
+            with self._usage_lock:
+                waiting = self._usage.setdefault(path, {}) if counts else {}
+                for name, count in counts.items():
+                    waiting[name] = waiting.get(name, 0) + count
+            raise
 
     def flush(self) -> None:
         """Store all usage that waits."""
         self.shown.store()
         for path in list(self._usage):
-            ops = self.take_usage(path)
-            with self.store.reading() as reader:
-                row = reader.scope_of(path)
-            if row is not None and ops:
-                self.committer.apply(row, ops)
+            self._credit(path)
+
+    def _credit(self, path: tuple[str, ...]) -> None:
+        with self.taking(path) as ops:
+            if ops:
+                with self.store.reading() as reader:
+                    row = reader.scope_of(path)
+                if row is not None:
+                    self.committer.apply(row, ops)
 
     def close(self) -> None:
         """Close the store. Twice is once."""
@@ -264,8 +285,8 @@ class Engine:
         tidy: bool,
     ) -> Report:  # fmt: skip
         self.shown.store(path)
-        usage = self.take_usage(path)
-        report = self.consolidator.consolidate(path, budget, usage, proceed, tidy=tidy)
+        self._credit(path)
+        report = self.consolidator.consolidate(path, budget, proceed, tidy=tidy)
         if report.finished and not self.store.read_only:
             self.embedding.let_go()
             if tidy and self.retention is not None:

@@ -14,6 +14,7 @@ from stepwell.errors import InvalidInput, InvalidQuery
 from stepwell.memory.arguments import path_of, segments
 from stepwell.memory.engine import Engine
 from stepwell.memory.opening import open_engine
+from stepwell.memory.repairing import repair
 from stepwell.memory.scope import Scope, join
 from stepwell.models import Report, Stats
 from stepwell.plugins import Preset
@@ -184,10 +185,33 @@ class Memory:
         self, target: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
     ) -> None:
         """Copy the store to a new file while others go on using it."""
-        name = os.fspath(target)
-        if Path(name).exists():
+        name = path_of(target)
+        try:
+            there = Path(name).exists()
+        except OSError:
+            there = False  # whoever makes it says why it cannot be made
+        if there:
             raise InvalidQuery("there is a file already; a backup never overwrites")
         self._engine.ready().store.backup(name, progress)
+
+    @classmethod
+    def repair(
+        cls, path: str | os.PathLike[str], to: str | os.PathLike[str], *,
+        progress: Callable[[int, int], None] | None = None, **options: Any,
+    ) -> Report:  # fmt: skip
+        """Make a sound file of what can be read of a damaged one, which stays as it is.
+
+        Nobody may have `path` open meanwhile; nothing may be at `to`. Turns with their history,
+        slots, documents, the ledger and what is refused because it was forgotten are taken over;
+        what does not hang together is left out. Where anything derived or a key is damaged, all of
+        that is made again from the turns, as `rebuild` does. `options` are those of `open`.
+
+        The report counts `turns`, `forgotten` ids, and what is known to be lost (`turns lost`,
+        `slots lost`, `documents lost`); its problems name the tables that could not be read as a
+        whole. Raises NotAStore or StoreDamaged where not even the tables can be told, StoreError
+        where there is a file at `to`, and what `open` raises; then nothing is left at `to`.
+        """
+        return repair(os.fspath(path), os.fspath(to), progress, options)
 
     def close(self) -> None:
         """Store what waits, and close. Twice is once."""

@@ -12,6 +12,7 @@ import numpy as np
 from stepwell.contracts import FloatArray
 from stepwell.errors import EmbedderError
 from stepwell.mechanisms.paths import texts_at
+from stepwell.mechanisms.products import products
 from stepwell.mechanisms.words import terms
 from stepwell.models import Document
 from stepwell.searching import GuardedModels
@@ -101,7 +102,7 @@ class Lookup:
         vectors.update((keys[name], row) for name, row in zip(new, made, strict=True))
         rows = np.stack([vectors[keys[name]] for called in names for name in called])
         # Rounded: where a row stands may change the last bits of its product, and equal texts tie.
-        cosines = np.clip(np.round(rows @ asked, 5), 0.0, 1.0)
+        cosines = np.clip(np.round(products(rows, asked), 5), 0.0, 1.0)
         starts = np.cumsum([0, *(len(called) for called in names[:-1])])
         near: list[float] = np.maximum.reduceat(cosines, starts).astype(float).tolist()
         return near

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from stepwell.committing import listed
 from stepwell.contracts import DUE, EMBEDDER, FORMER, Clock, Embedder, LanguageModel, Store
 from stepwell.defaults import BUILTINS, DEFAULT_PRESET
 from stepwell.errors import (
@@ -81,13 +82,7 @@ def _preset(store: Store, host: Plugins, wanted: str | Preset | None, rebuild: b
     if said is None:
         wanted = wanted or DEFAULT_PRESET
         return host.preset(wanted) if isinstance(wanted, str) else wanted
-    try:
-        held = json.loads(said)
-        name, version, given = held["name"], held["version"], held["params"]
-    except (ValueError, KeyError, TypeError):
-        raise StoreDamaged(
-            f"{store.path}: which preset it was written under cannot be read"
-        ) from None
+    name, version, given = _written_under(store, said)
     chosen = wanted if isinstance(wanted, Preset) else host.preset(wanted or name)
     same = chosen.name == name and (params(chosen) == given or chosen.version > version)
     if not same and not rebuild:
@@ -99,9 +94,22 @@ def _preset(store: Store, host: Plugins, wanted: str | Preset | None, rebuild: b
     return chosen
 
 
+def _written_under(store: Store, said: str) -> tuple[str, int, object]:
+    """Name, version and parameters of the preset that a file was written under."""
+    try:
+        held = json.loads(said)
+        name, version, given = held["name"], held["version"], held["params"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        name = version = given = None
+    if not isinstance(name, str) or not isinstance(version, int):
+        raise StoreDamaged(f"{store.path}: which preset it was written under cannot be read")
+    return name, version, given
+
+
 def _screens(store: Store, host: Plugins, rebuild: bool) -> None:
     """What screened the turns of a file must screen the next ones too."""
-    held = json.loads(meta(store, "screens") or "[]")
+    with store.reading() as reader:
+        held = listed(reader, "screens")
     missing = [name for name in held if name not in host.implementing("screen_turns")]
     if missing and not rebuild:
         raise PluginMissing(
@@ -115,7 +123,7 @@ def _model(host: Plugins, wanted: str | LanguageModel | None) -> LanguageModel |
         return wanted
     made = host.open_part("open_language_model", wanted, LanguageModel)
     if made is None:
-        raise PluginMissing(f"no plugin opens a language model named {wanted!r}")
+        raise PluginMissing(f"no plugin opens a language model named {wanted[:80]!r}")
     assert isinstance(made, LanguageModel)  # noqa: S101 - checked by open_part
     return made
 

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 from pydantic_core import CoreSchema
 
+from stepwell.contracts import ScopeRow
 from stepwell.errors import InvalidQuery, UnknownRecord
-from stepwell.fencing import count_tokens
 from stepwell.filters import Filter, names_field
 from stepwell.memory import histories, moving
 from stepwell.memory.arguments import (
@@ -22,6 +22,7 @@ from stepwell.memory.arguments import (
     seconds_of,
     segments,
     slot_name,
+    slot_op,
     text_of,
     to_uri,
     turn_of,
@@ -51,7 +52,6 @@ from stepwell.models import (
     Turn,
     Usage,
 )  # fmt: skip
-from stepwell.ops import SetSlot
 from stepwell.searching import Moment
 
 
@@ -263,15 +263,11 @@ class Scope:
 
         Raises InvalidQuery when the text is too long.
         """
-        checked = turn_of(text, {}).text
-        if count_tokens(checked) > whole(budget, "a slot's budget", 1, 100_000):
-            raise InvalidQuery(f"the slot's text has more than its budget of {budget} tokens")
+        op = slot_op(name, text, budget, sources, why)
         engine = self._engine.ready()
-        with engine.store.writing(engine.clock()) as writer:
-            row = writer.open_scope(self.path, engine.secret_of(self.path))
-        op = SetSlot(
-            slot=slot_name(name), text=checked, budget=budget, sources=tuple(sources), why=why
-        )
+        with engine.store.reading() as reader:
+            row = reader.scope_of(self.path)
+        row = row or ScopeRow(0, self.path, engine.secret_of(self.path), 0, 0)
         engine.committer.apply(row, [op], strict=True)
         return self.slot(name)
 

@@ -38,17 +38,29 @@ class Shown:
             return
         with self._lock:
             taken = {path: self._waiting.pop(path, {}) for path in paths or [*self._waiting]}
-        for path, tasks in taken.items():
-            with self._store.reading() as reader:
-                row = reader.scope_of(path)
-            if row is None or not tasks:
-                continue
-            with self._store.writing(self._clock()) as writer:
-                if writer.again(row) is None:
-                    continue
+        try:
+            while taken:
+                path, tasks = next(iter(taken.items()))
+                self._link(path, tasks)
+                del taken[path]
+        finally:
+            for path, tasks in taken.items():  # those that failed wait for the next time
                 for task, names in tasks.items():
-                    found = writer.find(row, [task, *names])
-                    source = found.pop(task, None)  # forgotten with its goal, perhaps
-                    if source is not None:
-                        refs = [ref for ref in found.values() if ref is not None]
-                        writer.link_all(row, source, SHOWN, refs)
+                    self.note(path, task, names)
+
+    def _link(self, path: tuple[str, ...], tasks: dict[str, dict[str, None]]) -> None:
+        if not tasks:
+            return
+        with self._store.reading() as reader:
+            row = reader.scope_of(path)
+        if row is None:
+            return
+        with self._store.writing(self._clock()) as writer:
+            if writer.again(row) is None:
+                return
+            for task, names in tasks.items():
+                found = writer.find(row, [task, *names])
+                source = found.pop(task, None)  # forgotten with its goal, perhaps
+                if source is not None:
+                    refs = [ref for ref in found.values() if ref is not None]
+                    writer.link_all(row, source, SHOWN, refs)

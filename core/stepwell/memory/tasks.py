@@ -186,7 +186,8 @@ class Task:
                 if attempt == _TRIES - 1:
                     raise
                 continue
-            engine.committer.apply(row, [*engine.take_usage(self._path), *more])
+            with engine.taking(self._path) as usage:
+                engine.committer.apply(row, [*usage, *more])
             return
         raise AssertionError(name)
 

@@ -21,9 +21,11 @@ _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Frozen(BaseModel):
-    """Base of all models: immutable, and nothing unknown is let in."""
+    """Base of all models: immutable, nothing unknown is let in, no error tells what was sent."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
 
 class Level(IntEnum):
@@ -154,12 +156,17 @@ Payload = Annotated[dict[str, JsonValue], AfterValidator(storable_json)]
 class Attachment(Frozen):
     """Something outside of the store that a turn refers to. Only the reference is kept."""
 
+    model_config = ConfigDict(revalidate_instances="always")
+
     ref: Text
     caption: Text = ""
 
 
 class Turn(Frozen):
     """What somebody said or did, as it comes in. `text` is kept verbatim."""
+
+    # `model_copy(update=...)` asks nothing of what it is given: the door does.
+    model_config = ConfigDict(revalidate_instances="always")
 
     text: Text
     id: Name | None = None

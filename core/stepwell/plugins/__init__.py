@@ -79,7 +79,7 @@ class Plugins:
             offers = self._offers(self._everything())
         if name not in offers:
             known = ", ".join(sorted(offers)) or "none"
-            raise PresetUnknown(f"no preset {name!r}; known: {known}{self._troubles()}")
+            raise PresetUnknown(f"no preset {name[:80]!r}; known: {known}{self._troubles()}")
         return _only(name, offers[name])
 
     def activate(self, preset: Preset) -> None:
@@ -224,8 +224,9 @@ class Plugins:
             if name not in self._entries:
                 known = ", ".join(sorted({*self._available, *self._entries} - self._off))
                 raise PluginMissing(
-                    f"there is no plugin {name!r}; install the distribution that brings it, or "
-                    f"give the object itself in plugins=[...]; known: {known}{self._troubles()}"
+                    f"there is no plugin {name[:80]!r}; install the distribution that brings it, "
+                    "or give the object itself in plugins=[...]; known: "
+                    f"{known}{self._troubles()}"
                 )
             if name not in self._broken:
                 entry = self._entries[name]

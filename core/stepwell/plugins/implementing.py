@@ -85,6 +85,9 @@ def call(
         # The check reads the store: what is wrong with that is not the plugin's doing.
         if checking and isinstance(error, StepwellError) and not isinstance(error, InvalidInput):
             raise
+        # Nor is it where the plugin reads by its view; for a store of its own it answers itself.
+        if isinstance(error, StoreError) and _met(error, arguments.get("view")):
+            raise
         # What is wrong with a file, or with a model's folder, is for its opener to say, before
         # anything remembered is read.
         if impl.hook == "open_store" and isinstance(error, StoreError):
@@ -96,6 +99,12 @@ def call(
     if took > SLOW_SECONDS:
         _logger.warning("plugin %r took %.1f s in hook %r", impl.plugin, took, impl.hook)
     return failed(impl.plugin, impl.hook, flaw) if flaw else answer
+
+
+def _met(error: Exception, view: object) -> bool:
+    """Whether an exception came out of a method of this view."""
+    frames = traceback.walk_tb(error.__traceback__) if view is not None else ()
+    return any(frame.f_locals.get("self") is view for frame, _ in frames)
 
 
 def failed(plugin: str, hook: str, flaw: str) -> PluginFailed:

@@ -54,12 +54,13 @@ class Searcher:
         moment: Moment | None = None,
         statuses: frozenset[int] | None = None,
         min_trust: float = 0.0,
+        pause: Callable[[], None] | None = None,
     ) -> Iterator[ScopeView]:
         """A view of a scope; it reads only when asked, and ends with the block."""
         view = ScopeView(
             self._store, path, self.caches, self.models, now or self._clock(), moment=moment,
             statuses=statuses, min_trust=min_trust, keys_of=lambda record: self.keys_of(record)[0],
-            told=now is not None,
+            told=now is not None, pause=pause,
         )  # fmt: skip
         with view:
             yield view

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -279,7 +280,8 @@ class Caches:
         self._total = 0
         self._lock = threading.Lock()
         # One lock for all caches of a scope: whoever holds one of them may ask for another.
-        self._scopes: dict[int, threading.RLock] = {}
+        # Locks that nobody uses go: there may be very many scopes.
+        self._scopes: WeakValueDictionary[int, threading.RLock] = WeakValueDictionary()
 
     def fresh(self, flavour: Flavour) -> ScopeCache:
         """An empty cache that is not held: for views of another time."""
@@ -293,7 +295,9 @@ class Caches:
             if cache is None:
                 cache = self._held[scope, flavour] = self.fresh(flavour)
             self._held.move_to_end((scope, flavour))
-            lock = self._scopes.setdefault(scope, threading.RLock())
+            lock = self._scopes.get(scope)
+            if lock is None:
+                lock = self._scopes[scope] = threading.RLock()
         try:
             with lock:
                 yield cache
@@ -323,7 +327,7 @@ class Caches:
         self._held = OrderedDict()
         self._sizes, self._total = {}, 0
         self._lock = threading.Lock()
-        self._scopes = {}
+        self._scopes = WeakValueDictionary()
 
     def drop(self, scope: int | None = None) -> None:
         """Drop the caches of one scope, or all of them."""

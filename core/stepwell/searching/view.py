@@ -54,23 +54,16 @@ class Moment:
 class ScopeView:
     """See stepwell.contracts.View. Opens what it needs on first use, until its block ends.
 
-    `told` says that the caller gave `now`, and did not leave it to the clock.
+    `told` says that the caller gave `now`, and did not leave it to the clock. `pause` is called
+    before reading, where work that nobody waits for may stand still.
     """
 
     def __init__(
-        self,
-        store: Store,
-        path: tuple[str, ...],
-        caches: Caches,
-        models: GuardedModels,
-        now: datetime,
-        *,
-        moment: Moment | None = None,
-        statuses: frozenset[int] | None = None,
-        min_trust: float = 0.0,
-        keys_of: Callable[[Record], Sequence[Key]] | None = None,
-        told: bool = False,
-    ) -> None:
+        self, store: Store, path: tuple[str, ...], caches: Caches, models: GuardedModels,
+        now: datetime, *, moment: Moment | None = None, statuses: frozenset[int] | None = None,
+        min_trust: float = 0.0, keys_of: Callable[[Record], Sequence[Key]] | None = None,
+        told: bool = False, pause: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         self.scope = path
         self.now = now
         self.told = told
@@ -80,6 +73,7 @@ class ScopeView:
         self._store = store
         self._caches = caches
         self._keys_of = keys_of
+        self._pause = pause
         self.statuses = statuses or (ACTIVE if moment is None else HELD)
         self._locks = ExitStack()
         self._reading = ExitStack()
@@ -97,11 +91,9 @@ class ScopeView:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
+        self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """End the read transaction and let the caches go. The store sees an error, to name it."""
         self._reader = None
         try:
@@ -128,6 +120,8 @@ class ScopeView:
     @property
     def reader(self) -> StoreReader:
         """The read transaction, begun on first use."""
+        if self._pause is not None and not self._sides:  # a side's lock would keep others waiting
+            self._pause()
         if self._reader is None:
             self._reader = self._reading.enter_context(self._store.reading())
             self._row = self._reader.scope_of(self.scope)

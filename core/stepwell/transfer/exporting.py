@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import os
+import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from stepwell.contracts import EdgeRow, ScopeRow, Store, StoreReader
 from stepwell.errors import ExportFailed
 from stepwell.filters import Filter, names_field
-from stepwell.models import Record, Report, Usage
+from stepwell.models import Record, Report, Usage, storable
 from stepwell.transfer.lines import (
     WAITS,
     EdgeLine,
@@ -243,15 +244,16 @@ def opened(to: object) -> Iterator[Target]:
             raise ExportFailed("export takes a path, or a file that is open for text")
         yield to
         return
-    target = os.fspath(to)
-    if not isinstance(target, str) or "\x00" in target:
-        raise ExportFailed("export takes a path as text")
-    place, part = Path(target), Path(target + ".part")
-    if place.exists():
-        raise ExportFailed(f"{target}: there is a file already; an export never overwrites")
+    target: Any = os.fspath(to)
     try:
-        # Nobody else is to read it, and what an interrupted export has left is of no use.
-        part.unlink(missing_ok=True)
+        storable(target)
+    except (TypeError, ValueError):
+        raise ExportFailed("export takes a path as text that UTF-8 can hold") from None
+    # Nobody else is to read it, or to know before what it is called.
+    place, part = Path(target), Path(f"{target}.{secrets.token_hex(6)}.part")
+    try:
+        if place.exists():
+            raise ExportFailed(f"{target}: there is a file already; an export never overwrites")
         handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             with open(handle, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123 - a handle

@@ -22,8 +22,8 @@ from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
 import stepwell
 from autogen_stepwell.agents import Mind, Place, content_of, is_told
-from stepwell import AsyncScope, Attachment, Filter, Recall, Scope, Turn
-from stepwell.adapting import Tally, cut, fitting, plain, usable
+from stepwell import AsyncScope, Attachment, Filter, Recall, Scope
+from stepwell.adapting import Tally, cut, fitting, plain, session_name, usable, usable_name
 
 _MESSAGES: TypeAdapter[list[LLMMessage]] = TypeAdapter(list[LLMMessage])
 #: What a recall can be told.
@@ -124,11 +124,11 @@ class StepwellMemory(Memory, Component[StepwellMemoryConfig]):
         for name in kwargs:
             if name not in _OPTIONS:
                 raise stepwell.errors.InvalidQuery(f"a recall has no option {name!r}")
-        asked = usable(query) if isinstance(query, str) else _turn(query).text
+        asked = usable(query) if isinstance(query, str) else _turn(query)["text"]
         if not asked.strip():
             return MemoryQueryResult(results=[])
         told = {
-            "role": self._mind.role, "min_trust": self._mind.min_trust,
+            "role": usable_name(self._mind.role), "min_trust": self._mind.min_trust,
             "deadline": self._mind.deadline, **kwargs,
         }  # fmt: skip
 
@@ -206,8 +206,8 @@ async def _cleared(context: ChatCompletionContext, messages: Sequence[LLMMessage
 
 def _turn(
     content: MemoryContent, session: str | None = None, own: Mapping[str, JsonValue] | None = None
-) -> Turn:  # fmt: skip
-    """A turn that holds what is to be remembered; `own` goes with its payload as it is."""
+) -> dict[str, Any]:  # fmt: skip
+    """The turn that holds what is to be remembered; `own` goes with its payload as it is."""
     given = content.content
     rest = dict(content.metadata or {})
     who = {name: rest.pop(name, None) for name in ("actor", "role", "session", "id")}
@@ -223,10 +223,9 @@ def _turn(
         attached = (Attachment(ref=usable(str(rest.pop("uri", kept)))),)
         text = usable(str(rest.pop("caption", f"[{_mime(content)}]")))
     payload = {**fitting(plain(rest), [cut]), **(own or {})}
-    told = {"session": session, **fields}
-    return Turn.model_validate(
-        {"text": text, "attachments": attached, "payload": payload, **told}
-    )  # fmt: skip
+    if session is not None:
+        fields = {"session": session_name(session), **fields}
+    return {"text": text, "attachments": attached, "payload": payload, **fields}
 
 
 def _pixels(image: Image) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 from array import array
 from collections.abc import Iterator
+from typing import Any
 
 from stepwell.defaults.sqlite.codec import EDGES, KINDS, LIVE, OPS, ORIGINS, STATUSES, WORKS
+from stepwell.defaults.sqlite.shapes import of_another_kind, said_wrongly
+from stepwell.errors import StoreDamaged
 from stepwell.models import Problem
 
-_RESTORE = "keep a copy of the file and restore a backup"
+_RESTORE = "restore a backup, or see what `stepwell repair` can make of a copy of the file"
 _REBUILD = "memory.rebuild() makes it again from the turns"
 
 #: (what is wrong, how to count it, remedy)
@@ -126,12 +128,30 @@ _CODES = (
 )
 
 
-def problems(db: sqlite3.Connection) -> Iterator[Problem]:
-    """Everything that is wrong, worst first."""
-    for (line,) in db.execute("PRAGMA integrity_check(20)").fetchall():
-        if line != "ok":
-            yield Problem("SQLite finds the file damaged", "file", _RESTORE)
-            break
+def found(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Everything that is wrong, what cannot be read at all among it."""
+    try:
+        yield from problems(db)
+    except StoreDamaged:
+        yield Problem("values that cannot be read", "file", _RESTORE)
+
+
+def problems(db: sqlite3.Connection, *, pages: bool = True) -> Iterator[Problem]:
+    """Everything that is wrong, worst first; `pages` has SQLite look at its own."""
+    if pages:
+        for (line,) in db.execute("PRAGMA integrity_check(20)").fetchall():
+            if line != "ok":
+                yield Problem("SQLite finds the file damaged", "file", _RESTORE)
+                break
+    for what, count in of_another_kind(db):
+        yield Problem(what, f"{count} rows", _RESTORE)
+    yield from _counted(db)
+    for what, count in said_wrongly(db):
+        yield Problem(what, f"{count} values", _RESTORE)
+    yield from _keys(db)
+
+
+def _counted(db: sqlite3.Connection) -> Iterator[Problem]:
     for what, sql, remedy in _COUNTED:
         count = db.execute(sql).fetchone()[0]
         if count:
@@ -140,46 +160,45 @@ def problems(db: sqlite3.Connection) -> Iterator[Problem]:
         wrong = [code for (code,) in db.execute(sql).fetchall() if not _code(code, known)]
         if wrong:
             yield Problem(what, f"{len(wrong)} codes", _RESTORE)
-    yield from _json(db)
-    yield from _keys(db)
+    count = _circles(db)
+    if count:
+        yield Problem("records that rest on themselves", f"{count} records", _REBUILD)
 
 
 def _code(code: object, known: int) -> bool:
     return isinstance(code, int) and 2 <= code < 2 + known
 
 
-def _json(db: sqlite3.Connection) -> Iterator[Problem]:
-    bad = 0
-    for (content,) in db.execute("SELECT content FROM bodies"):
-        if bytes(content[:1]) == b"\x00":
-            continue
-        try:
-            bad += not isinstance(json.loads(content), dict)
-        except ValueError:
-            bad += 1
-    for payload, extra in db.execute(
-        "SELECT payload, extra FROM contents WHERE payload IS NOT NULL OR extra IS NOT NULL"
-    ):
-        for text in (payload, extra):
-            if text and not text.startswith("\x00"):
-                try:
-                    json.loads(text)
-                except ValueError:
-                    bad += 1
-    if bad:
-        yield Problem("JSON that cannot be read", f"{bad} values", _RESTORE)
-
-
 def _keys(db: sqlite3.Connection) -> Iterator[Problem]:
     wrong = 0
     for channel, space, body in db.execute(
-        "SELECT channel, space, body FROM keys WHERE live = ?", (LIVE,)
+        "SELECT channel, space, body FROM keys WHERE live = ? AND typeof(body) = 'blob'", (LIVE,)
     ):
         if channel == "words":
             wrong += len(body) % 8 != 0
         elif channel == "vectors":
-            dim = space.rpartition("/")[2]
-            fits = dim.isdigit() and len(body) == 4 * int(dim)
+            dim = str(space).rpartition("/")[2]
+            fits = dim.isdecimal() and len(dim) < 8 and len(body) == 4 * int(dim)
             wrong += not fits or not all(map(math.isfinite, array("f", body)))
     if wrong:
         yield Problem("keys of the wrong length, or not finite", f"{wrong} keys", _REBUILD)
+
+
+_RESTING = "SELECT scope, source, target FROM edges WHERE kind IN (2, 3)"
+
+
+def _circles(db: sqlite3.Connection) -> int:
+    """How many records rest on themselves, or on what does."""
+    above: dict[tuple[Any, Any], list[tuple[Any, Any]]] = {}
+    left: dict[tuple[Any, Any], int] = {}
+    for scope, source, target in db.execute(_RESTING):
+        above.setdefault((scope, target), []).append((scope, source))
+        left[scope, source] = left.get((scope, source), 0) + 1
+    ready = [below for below in above if below not in left]
+    while ready:
+        for upper in above.get(ready.pop(), ()):
+            left[upper] -= 1
+            if not left[upper]:
+                del left[upper]
+                ready.append(upper)
+    return len(left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,6 +49,23 @@ def moment(value: int | None) -> datetime | None:
 def dumps(value: Any) -> str:
     """JSON as it is stored: compact, as sent."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _refused(said: str) -> float:
+    raise ValueError(f"a number that is none, or infinite, of {len(said)} characters")
+
+
+def _finite(said: str) -> float:
+    number = float(said)
+    return number if math.isfinite(number) else _refused(said)
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refused)
+
+
+def loads(said: str) -> Any:
+    """What a JSON text says. ValueError or RecursionError for what `dumps` never makes."""
+    return _DECODER.decode(said)
 
 
 _EXTRA = ("upstream", "step", "action", "observation", "reward", "attachments")
@@ -101,7 +119,7 @@ def record_of(scope: tuple[str, ...], row: tuple[Any, ...]) -> Record:
     if valid_to is not None:
         fields["valid_to"] = moment(valid_to)
     if payload is not None:
-        fields["payload"] = json.loads(payload)
+        fields["payload"] = loads(payload)
     if extra is not None:
-        fields.update({k: v for k, v in json.loads(extra).items() if k in _EXTRA})
+        fields.update({k: v for k, v in loads(extra).items() if k in _EXTRA})
     return Record.model_validate(fields)

@@ -1,89 +1,66 @@
-"""Opening a SQLite file safely, and what its errors mean to a user of stepwell."""
+"""Opening a SQLite file safely."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+from stepwell.defaults.sqlite.meanings import Connection, Statements, Told, typed_errors
 from stepwell.defaults.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
+from stepwell.defaults.sqlite.shapes import strangers
 from stepwell.errors import (
     NotAStore,
     StoreBusy,
-    StoreClosed,
     StoreDamaged,
     StoreError,
     StoreFull,
-    StoreGone,
     StoreReadOnly,
     StoreTooNew,
 )  # fmt: skip
+
+C = TypeVar("C", bound=sqlite3.Connection)
 
 MEMORY = ":memory:"
 #: Bytes of the smallest database: one page of the smallest size.
 SMALLEST = 512
 #: How long a writer waits for another process's transaction, in seconds.
 PATIENCE = 60.0
-#: The class of every connection. Fault-injection tests put their own here.
+#: Bytes of what SQLite keeps room by, and how much of it is to be left on a disk of less.
+_BLOCK, _ROOM = 4096, 256 * 1024
+#: What every connection is of, beneath ours. Fault-injection tests put their own here.
 CONNECTION: type[sqlite3.Connection] = sqlite3.Connection
+#: Bytes of the largest value or row that is read or written: far more than any of ours takes.
+LARGEST = 32 * 1024 * 1024
 
-_MEANINGS: tuple[tuple[set[int], type[StoreError], str], ...] = (
-    ({sqlite3.SQLITE_FULL}, StoreFull, "the disk or a quota is full; nothing was written"),
-    ({sqlite3.SQLITE_READONLY}, StoreReadOnly, "the store is read-only; open a writable copy"),
-    (
-        {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED},
-        StoreBusy,
-        "another process held the write lock for too long; try again",
-    ),
-    ({sqlite3.SQLITE_NOTADB}, NotAStore, "the file is not a stepwell store; nothing was changed"),
-    (
-        {sqlite3.SQLITE_CORRUPT},
-        StoreDamaged,
-        "the file is damaged; keep a copy, and restore a backup",
-    ),
-    ({sqlite3.SQLITE_CANTOPEN}, StoreGone, "the file or its folder cannot be opened"),
-)
+#: SQLite's numbers: no tampering with the schema, no triggers, no views.
+_DEFENSIVE, _TRIGGERS, _VIEWS = 1010, 1003, 1015
+_HARDENED = ((_DEFENSIVE, True), (_TRIGGERS, False), (_VIEWS, False))
 
 
-def meaning(error: sqlite3.Error, path: str) -> StoreError:
-    """The typed error for what SQLite says. It names the file, and never a bound value."""
-    code = getattr(error, "sqlite_errorcode", None)
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if code is not None:
-        for codes, kind, words in _MEANINGS:
-            if code & 0xFF in codes:
-                return kind(f"{path}: {words} ({name})")
-    if "closed" in str(error):
-        return StoreClosed(f"{path}: the store was closed during the call")
-    return StoreError(f"{path}: SQLite reports {name}; nothing was changed")
-
-
-@contextlib.contextmanager
-def typed_errors(path: str) -> Iterator[None]:
-    """Turns SQLite's errors into typed ones that hold no remembered text."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        problem = meaning(error, path)
-    else:
-        return
-    raise problem
-
-
-def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
+def connect(path: str, *, read_only: bool = False) -> Connection:
     """A connection in autocommit mode, with everything set that safety rests on.
 
-    The file exists already (see `prepare`). Raises sqlite3.Error.
+    The file exists already (see `prepare`). Raises the StoreError family.
     """
+    with typed_errors(path):
+        return _connect(path, Connection, read_only=read_only)
+
+
+def _connect(path: str, kind: type[C], *, read_only: bool) -> C:
+    """As `connect`, of any kind. Raises sqlite3.Error."""
     if path == MEMORY:
         target, uri = MEMORY, False
     else:
-        target, uri = f"file:{quote(path)}?mode={'ro' if read_only else 'rw'}", True
+        # Where nobody can write, nothing is needed beside the file to read it by.
+        mode = "rw" if not read_only else "ro&immutable=1" if _fixed(path) else "ro"
+        target, uri = f"file:{quote(path)}?mode={mode}", True
     connection = sqlite3.connect(
         target,
         uri=uri,
@@ -91,11 +68,18 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         timeout=PATIENCE,
         check_same_thread=False,
         cached_statements=256,
-        factory=CONNECTION,
+        factory=_upon(kind),
     )
+    assert isinstance(connection, kind)  # noqa: S101 - made by its factory
+    if isinstance(connection, Connection):
+        connection.path = path
     try:
-        # Neither views nor triggers of a hostile file may call anything.
+        # Neither views nor triggers of a hostile file may call anything; see also `strangers`.
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
+        harden: Any = getattr(connection, "setconfig", None)  # from Python 3.12 on
+        for setting, on in _HARDENED if harden is not None else ():
+            harden(setting, on)
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -107,6 +91,32 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _fixed(path: str) -> bool:
+    """Whether a file lies on a read-only file system."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def crowded(path: str) -> bool:
+    """Whether a disk of small blocks is nearly full.
+
+    SQLite keeps room for what its processes share by the page. Where blocks are smaller than that,
+    the room may be missing when it is needed, and the system ends the process for it.
+    """
+    if path == MEMORY or not hasattr(os, "statvfs"):
+        return False
+    disk = os.statvfs(os.path.dirname(path))  # noqa: PTH120 - as the path of a store is made
+    return disk.f_frsize < _BLOCK and disk.f_bavail * disk.f_frsize < _ROOM
+
+
+def _upon(kind: type[C]) -> type[sqlite3.Connection]:
+    """A kind of connection, upon what tests have put beneath it."""
+    if issubclass(CONNECTION, kind):
+        return CONNECTION
+    if CONNECTION is sqlite3.Connection:
+        return Told
+    return type("Both", (kind, CONNECTION, Statements), {})
 
 
 def prepare(path: str, *, read_only: bool) -> None:
@@ -129,6 +139,8 @@ def prepare(path: str, *, read_only: bool) -> None:
         raise NotAStore(f"{path}: cannot be opened ({type(error).__name__})") from None
     if not stat.S_ISREG(found.st_mode):
         raise NotAStore(f"{path}: not a regular file")
+    if _fixed(path):
+        _take_as_it_is(path, read_only=read_only)
     if 0 < found.st_size < SMALLEST:
         # SQLite would take it for an empty database, and write over it.
         raise NotAStore(f"{path}: the file is not a stepwell store; nothing was changed")
@@ -143,6 +155,18 @@ def prepare(path: str, *, read_only: bool) -> None:
             _recognise(path, read_only=False)
 
 
+def _take_as_it_is(path: str, *, read_only: bool) -> None:
+    """See that a file on a read-only file system can be read by itself."""
+    if not read_only:
+        raise StoreReadOnly(f"{path}: lies on a read-only file system; open it by read_only=True")
+    logs = [Path(path + end) for end in ("-wal", "-journal")]
+    if any(log.exists() and log.stat().st_size for log in logs):
+        raise StoreReadOnly(
+            f"{path}: lies on a read-only file system with a log that is to be worked in first; "
+            "open a copy of both in another folder"
+        )
+
+
 def _create(file: Path) -> None:
     if not file.parent.is_dir():
         raise NotAStore(f"{file}: there is no folder {file.parent}")
@@ -151,14 +175,16 @@ def _create(file: Path) -> None:
         # first moment, and SQLite gives its side files the same mode.
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
-        return
+        if file.is_symlink() and not file.exists():
+            raise NotAStore(f"{file}: a link that leads nowhere") from None
     except OSError as error:
-        raise StoreReadOnly(f"{file}: cannot be created ({error.strerror})") from None
+        kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreReadOnly
+        raise kind(f"{file}: cannot be created ({error.strerror})") from None
 
 
 def _recognise(path: str, *, read_only: bool) -> None:
     # Read-only: closing a writable connection would write a crashed writer's log into the file.
-    probe = connect(path, read_only=read_only)
+    probe = _connect(path, sqlite3.Connection, read_only=read_only)
     try:
         ours = probe.execute("PRAGMA application_id").fetchone()[0]
         version = probe.execute("PRAGMA user_version").fetchone()[0]
@@ -171,11 +197,16 @@ def _recognise(path: str, *, read_only: bool) -> None:
                 f"{path}: written by a newer stepwell (schema {version}, this one knows "
                 f"{VERSION}); upgrade stepwell to open it. Nothing was changed"
             )
+        elif version < 0 or strangers(probe, version):
+            raise StoreDamaged(
+                f"{path}: its tables are not as stepwell makes them, or hold triggers or views; "
+                "nothing was changed"
+            )
     finally:
         probe.close()
 
 
-def migrate(connection: sqlite3.Connection, path: str, *, read_only: bool) -> None:
+def migrate(connection: Connection, path: str, *, read_only: bool) -> None:
     """Bring the file to the newest schema, one transaction a step."""
     if read_only:
         if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
@@ -196,7 +227,7 @@ def migrate(connection: sqlite3.Connection, path: str, *, read_only: bool) -> No
             connection.execute(_STEPS[version])
             connection.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(StoreError):
                 connection.execute("ROLLBACK")
             raise
 
@@ -208,14 +239,14 @@ assert int(_STAMP.rsplit("=", 1)[1]) == APPLICATION_ID  # noqa: S101 - both are 
 assert len(_STEPS) == VERSION  # noqa: S101 - both are constants
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: Connection) -> None:
     # Two processes that create one file: SQLite's busy handler is not asked for this switch.
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+        except StoreBusy:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)

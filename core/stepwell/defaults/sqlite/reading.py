@@ -101,10 +101,12 @@ class Reader(ScopeReader):
     def _record(self, scope: ScopeRow, row: tuple[Any, ...]) -> Record:
         try:
             return record_of(scope.path, row)
-        except (ValueError, IndexError, TypeError):
+        except (
+            ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+        ):  # fmt: skip
             pass
         # The row's own words stay out of the message.
-        raise StoreDamaged(f"{self._path}: record {id_text(row[1])} cannot be read; run check()")
+        raise StoreDamaged(f"{self._path}: a record cannot be read; run check()")
 
     def select(
         self, scope: ScopeRow, where: Filter | None, after: int, limit: int, active: bool = True
@@ -347,6 +349,9 @@ class Reader(ScopeReader):
             "WHERE scope = ? AND (error IS NOT NULL) = ? ORDER BY wid LIMIT ?",
             (scope.number, parked, limit),
         ).fetchall()
+        for row in rows:
+            if not all(value is None or isinstance(value, int) for value in row[:5]):
+                raise StoreDamaged(f"{self._path}: a task cannot be read; run check()")
         return [Work(row[0], WORKS[row[1] - 2], *row[2:]) for row in rows]
 
 

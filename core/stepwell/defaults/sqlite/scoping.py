@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from typing import Any
 
 from stepwell.contracts import ScopeRow
-from stepwell.defaults.sqlite.codec import KINDS, STATUSES, moment
+from stepwell.defaults.sqlite.codec import KINDS, STATUSES, loads, moment
+from stepwell.defaults.sqlite.shapes import is_secret
 from stepwell.errors import StoreDamaged
 from stepwell.identity import keyed
 from stepwell.models import Stats
@@ -44,7 +44,9 @@ class ScopeReader:
     def meta(self, name: str) -> str | None:
         """A fact about the whole file."""
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+        if row is not None and not isinstance(row[0], str):
+            raise StoreDamaged(f"{self._path}: what the file says of itself cannot be read")
+        return None if row is None else row[0]
 
     def scope_mac(self, path: tuple[str, ...]) -> bytes:
         """What finds a scope by its path."""
@@ -97,14 +99,13 @@ class ScopeReader:
         return Stats(records, aside, first=first, last=last, **counts)
 
     def _scope(self, row: tuple[Any, ...]) -> ScopeRow:
-        try:
-            body = json.loads(row[1])
-            return ScopeRow(
-                row[0], tuple(body["path"]), bytes.fromhex(body["secret"]), row[2], row[3]
-            )
-        except (ValueError, KeyError, TypeError):
-            pass
-        raise StoreDamaged(f"{self._path}: scope {row[0]} has no readable name; run check()")
+        number, content, head, purges = row
+        body = self.said(content)
+        path, secret = body.get("path"), body.get("secret")
+        named = isinstance(path, list) and all(isinstance(name, str) for name in path)
+        if not (named and path and is_secret(secret) and type(head) is type(purges) is int):
+            raise StoreDamaged(f"{self._path}: scope {number} has no readable name; run check()")
+        return ScopeRow(number, tuple(path), bytes.fromhex(secret), head, purges)
 
     def body(self, scope: ScopeRow, body: int) -> dict[str, Any]:
         """A stored JSON object; empty when it was blanked."""
@@ -118,7 +119,9 @@ class ScopeReader:
         if content is None or content[:1] == b"\x00":
             return {}
         try:
-            value = json.loads(content)
-        except ValueError:
+            value = loads(content.decode())
+        except (ValueError, AttributeError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
             raise StoreDamaged(f"{self._path}: a body cannot be read; run check()") from None
-        return value if isinstance(value, dict) else {}
+        return value

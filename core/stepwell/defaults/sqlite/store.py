@@ -5,22 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stepwell.defaults.sqlite.checking import problems
-from stepwell.defaults.sqlite.connection import MEMORY, connect, migrate, prepare, typed_errors
+from stepwell.defaults.sqlite.blaming import damage_told
+from stepwell.defaults.sqlite.checking import found
+from stepwell.defaults.sqlite.connection import MEMORY, connect, crowded, migrate, prepare
+from stepwell.defaults.sqlite.copying import copy, new_file
 from stepwell.defaults.sqlite.documents import DocumentKeeper
+from stepwell.defaults.sqlite.meanings import Connection
 from stepwell.defaults.sqlite.purging import Purger
 from stepwell.defaults.sqlite.reading import Reader
+from stepwell.defaults.sqlite.shapes import is_secret
 from stepwell.errors import (
     StoreBusy,
     StoreClosed,
     StoreDamaged,
     StoreError,
+    StoreFull,
     StoreGone,
     StoreReadOnly,
 )
@@ -34,6 +39,8 @@ _inherited: list[object] = []
 _IDLE = 16
 #: How long closing waits for reads under way, in seconds.
 _LAST_READS = 10.0
+#: Looking after forgotten bytes, where it fails, takes at most one part in so many of the time.
+_AGAIN = 50.0
 
 
 class _Open:
@@ -42,12 +49,16 @@ class _Open:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock = threading.RLock()
-        self.writer: sqlite3.Connection | None = None
-        self.idle: list[sqlite3.Connection] = []
+        self.writer: Connection | None = None
+        self.idle: list[Connection] = []
         self.reads = 0
         self.gate = threading.Condition()
         self.closed = False
         self.pending = False
+        #: When forgotten bytes are looked after again, where that has failed.
+        self.again = 0.0
+        #: Whether the writer waits for others as long as usual.
+        self.patient = True
 
 
 class SqliteStore(DocumentKeeper):
@@ -59,36 +70,35 @@ class SqliteStore(DocumentKeeper):
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         super().__init__()
-        self.path = path if path == MEMORY else _absolute(path)
+        self.path = path if path == MEMORY else absolute(path)
         self.read_only = read_only
         self._closed = False
         self._open = _Open()
+        self._room()
         prepare(self.path, read_only=read_only)
-        with typed_errors(self.path):
-            first = connect(self.path, read_only=read_only)
-            try:
-                migrate(first, self.path, read_only=read_only)
-                self._secret = self._file_secret(first)
-                self._open.pending = self._is_erasing(first)
-            except BaseException:
-                first.close()
-                raise
+        first = connect(self.path, read_only=read_only)
+        try:
+            migrate(first, self.path, read_only=read_only)
+            self._secret = self._file_secret(first)
+            self._open.pending = self._is_erasing(first)
+        except BaseException:
+            first.close()
+            raise
         self._open.writer = first
         self._identity = self._stat()
 
-    def _file_secret(self, db: sqlite3.Connection) -> bytes:
+    def _file_secret(self, db: Connection) -> bytes:
         row = db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
         if row is None and not self.read_only:
             fresh = secrets.token_bytes(32).hex()
             db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (fresh,))
             row = db.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
-        try:
-            return bytes.fromhex(row[0])
-        except (TypeError, ValueError):
-            raise StoreDamaged(f"{self.path}: the file has no readable secret") from None
+        if row is None or not is_secret(row[0]):
+            raise StoreDamaged(f"{self.path}: the file has no readable secret")
+        return bytes.fromhex(row[0])
 
     @staticmethod
-    def _is_erasing(db: sqlite3.Connection) -> bool:
+    def _is_erasing(db: Connection) -> bool:
         return (
             db.execute("SELECT 1 FROM meta WHERE name IN ('erasing', 'rebuilding')").fetchone()
             is not None
@@ -105,6 +115,17 @@ class SqliteStore(DocumentKeeper):
             raise StoreGone(f"{self.path}: the file was removed or cannot be reached") from None
         return found.st_dev, found.st_ino
 
+    def _room(self, live: _Open | None = None) -> None:
+        """See that a process does not die of a full disk. Raises StoreFull."""
+        try:
+            if crowded(self.path):
+                if live is not None:
+                    self._shorten(live)
+                if crowded(self.path):
+                    raise StoreFull(f"{self.path}: the disk is full; nothing was written")
+        except OSError:
+            return  # there is no such folder, which is told by whoever opens the file
+
     def _live(self) -> _Open:
         """This process's connections, new ones after a fork, if the file is still ours."""
         if self._closed:
@@ -120,13 +141,16 @@ class SqliteStore(DocumentKeeper):
             raise StoreGone(f"{self.path}: the file was replaced while it was open; open it again")
         return live
 
-    def _writer(self, live: _Open) -> sqlite3.Connection:
+    def _writer(self, live: _Open) -> Connection:
         if live.writer is None:
-            live.writer = connect(self.path, read_only=self.read_only)
+            live.writer, live.patient = connect(self.path, read_only=self.read_only), True
+        if not live.patient:
+            live.writer.execute(_USUAL)
+            live.patient = True
         return live.writer
 
     @contextlib.contextmanager
-    def _reader(self, live: _Open) -> Iterator[sqlite3.Connection]:
+    def _reader(self, live: _Open) -> Iterator[Connection]:
         """A connection that nobody else reads through meanwhile, in a transaction of its own."""
         with live.gate:
             if live.closed:
@@ -136,21 +160,21 @@ class SqliteStore(DocumentKeeper):
         try:
             if db is None:
                 db = connect(self.path, read_only=True)
-            db.execute("BEGIN")
             try:
+                db.execute("BEGIN")
                 yield db
             finally:
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(StoreError):
                     db.execute("ROLLBACK")
         finally:
             self._read(live, db)
 
     @staticmethod
-    def _read(live: _Open, db: sqlite3.Connection | None) -> None:
-        """A read is over: its connection, if it had one, waits for the next, or is closed."""
+    def _read(live: _Open, db: Connection | None) -> None:
+        """A read is over: its connection waits for the next, or is closed if it is of no use."""
         with live.gate:
             live.reads -= 1
-            keep = not live.closed and len(live.idle) < _IDLE
+            keep = not live.closed and len(live.idle) < _IDLE and not (db and db.in_transaction)
             if db is not None and keep:
                 live.idle.append(db)
             live.gate.notify_all()
@@ -182,14 +206,20 @@ class SqliteStore(DocumentKeeper):
     # transactions -----------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Reader]:
-        """A read transaction: everything read in it is of one moment."""
+    def _look(self) -> Iterator[Connection]:
+        """What can be read by, as it is at one moment. In memory, calls take turns."""
         live = self._live()
         if self.path == MEMORY:
-            with live.lock, typed_errors(self.path):
-                yield Reader(self._writer(live), self.path, self._secret)
-            return
-        with typed_errors(self.path), self._reader(live) as db:
+            with live.lock:
+                yield self._writer(live)
+        else:
+            with self._reader(live) as db:
+                yield db
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """A read transaction: everything read in it is of one moment."""
+        with damage_told(self.path, self._look), self._look() as db:
             yield Reader(db, self.path, self._secret)
 
     @contextlib.contextmanager
@@ -198,19 +228,46 @@ class SqliteStore(DocumentKeeper):
         live = self._live()
         if self.read_only:
             raise StoreReadOnly(f"{self.path}: opened read-only")
-        with live.lock, typed_errors(self.path):
+        with live.lock, damage_told(self.path, self._look):
+            self._room(live)
             db = self._writer(live)
-            db.execute("BEGIN IMMEDIATE")
+            writer = Purger(db, self.path, self._secret)
             try:
-                writer = Purger(db, self.path, self._secret)
+                db.execute("BEGIN IMMEDIATE")
                 writer.start(now or datetime.now(UTC))
                 yield writer
                 writer.finish()
                 db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
+            except BaseException as error:
+                self._undo(live, db)
+                if isinstance(error, StoreFull):
+                    self._shorten(live)
                 raise
+            finally:
+                if writer.erasing:
+                    live.pending = True
+
+    def _undo(self, live: _Open, db: Connection) -> None:
+        """Leave no transaction open, whatever has happened."""
+        try:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        except StoreError:
+            pass  # what failed before is what is told
+        finally:
+            if db.in_transaction and self.path != MEMORY:
+                live.writer = None
+                db.close()
+
+    def _shorten(self, live: _Open) -> None:
+        """Empty the log, if it can be: it may hold the room that was missing."""
+        if self.path == MEMORY:
+            return
+        with contextlib.suppress(StoreError):
+            db = self._writer(live)
+            live.patient = False
+            db.execute(_NOW)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     # upkeep -----------------------------------------------------------------------------------
 
@@ -228,6 +285,11 @@ class SqliteStore(DocumentKeeper):
         return pages * each, log
 
     @property
+    def concurrent(self) -> bool:
+        """Whether reads go on beside each other: in a file, by a connection for each."""
+        return self.path != MEMORY
+
+    @property
     def pending(self) -> bool:
         """Whether forgotten bytes may still lie in the write-ahead log."""
         return self._open.pending
@@ -235,37 +297,42 @@ class SqliteStore(DocumentKeeper):
     def settle(self, patience: float = 0.2) -> bool:
         """Take forgotten bytes out of the write-ahead log; whether none are left.
 
-        Another process that is reading an older moment can make this impossible for a while.
+        Another process that is reading an older moment can make this impossible for a while, and so
+        can a disk that is full. That is no error: nobody asked for more than to forget.
         """
         live = self._live()
         if self.read_only:
             return not live.pending
+        if patience <= 0 and time.monotonic() < live.again:
+            return False
         # Without patience, not even for a writer of this process: readers ask on their way.
         if not live.lock.acquire(blocking=patience > 0):
             return False
+        begun = time.monotonic()
         try:
-            with typed_errors(self.path):
-                live.pending = not self._settled(live, self._writer(live), patience)
+            live.pending = not self._settled(live, self._writer(live), patience)
         except StoreBusy:
             live.pending = True
+        except StoreError:
+            live.pending = True
+            # Every verb would wait for it otherwise, and a full disk stays full for long.
+            live.again = time.monotonic() + _AGAIN * (time.monotonic() - begun)
         finally:
             live.lock.release()
         return not live.pending
 
-    def _settled(self, live: _Open, db: sqlite3.Connection, patience: float) -> bool:
+    def _settled(self, live: _Open, db: Connection, patience: float) -> bool:
         erasing = db.execute("SELECT value FROM meta WHERE name = 'erasing'").fetchone()
         if db.execute("SELECT 1 FROM meta WHERE name = 'rebuilding'").fetchone() is not None:
             self._rebuild(live)  # a compaction was cut short
         if self.path != MEMORY:
+            live.patient = False
             db.execute(_NOW if patience <= 0 else _SHORT if patience < 1 else _LONG)
-        try:
-            if self.path != MEMORY and db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 return False
-            # Only what was there before: another process may have begun to erase since.
-            if erasing is not None:
-                db.execute("DELETE FROM meta WHERE name = 'erasing' AND value = ?", erasing)
-        finally:
-            db.execute(_USUAL)
+        # Only what was there before: another process may have begun to erase since.
+        if erasing is not None:
+            db.execute("DELETE FROM meta WHERE name = 'erasing' AND value = ?", erasing)
         return True
 
     def mark_pending(self) -> None:
@@ -274,12 +341,8 @@ class SqliteStore(DocumentKeeper):
 
     def check(self) -> list[Problem]:
         """Everything that is wrong inside of the file; empty when all is well."""
-        live = self._live()
-        if self.path == MEMORY:
-            with live.lock, typed_errors(self.path):
-                return list(problems(self._writer(live)))
-        with typed_errors(self.path), self._reader(live) as db:
-            return list(problems(db))
+        with self._look() as db:
+            return list(found(db))
 
     def compact(self) -> int:
         """Drop blanked rows and rebuild the file; how many rows went. Blocks writers meanwhile."""
@@ -294,45 +357,22 @@ class SqliteStore(DocumentKeeper):
         return swept
 
     def _rebuild(self, live: _Open) -> None:
-        with typed_errors(self.path):
-            db = self._writer(live)
-            db.execute("VACUUM")
-            db.execute("DELETE FROM meta WHERE name = 'rebuilding'")
-            live.pending = True
+        live.pending = True
+        self._room(live)
+        db = self._writer(live)
+        db.execute("VACUUM")
+        db.execute("DELETE FROM meta WHERE name = 'rebuilding'")
 
     def backup(self, target: str, progress: Callable[[int, int], None] | None = None) -> None:
         """A consistent copy in a new file, while others go on writing. StoreError if it exists."""
-        destination = _absolute(target)
-        try:
-            os.close(os.open(destination, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except OSError as error:
-            raise StoreError(f"{destination}: cannot be created ({error.strerror})") from None
-        try:
-            with typed_errors(destination):
-                self._copy(destination, progress)
-        except BaseException:
-            Path(destination).unlink()
-            raise
-
-    def _copy(self, destination: str, progress: Callable[[int, int], None] | None) -> None:
-        def told(_status: int, left: int, total: int) -> None:
-            if progress is not None:
-                progress(total - left, total)
-
-        live = self._live()
-        copy = connect(destination)
-        try:
-            if self.path == MEMORY:
-                with live.lock:
-                    self._writer(live).backup(copy, pages=2048, progress=told)
-            else:
-                with self._reader(live) as source:
-                    source.backup(copy, pages=2048, progress=told)
-        finally:
-            copy.close()
+        destination = absolute(target)
+        self._live()
+        with new_file(destination), self._look() as source:
+            copy(source, destination, progress)
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """The whole path of a file, links in it left as they are."""
     return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, absolute() keeps ".."
 
 

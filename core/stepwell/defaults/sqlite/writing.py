@@ -54,6 +54,8 @@ _STATES = ("status", "trust", "said_at", "valid_from", "valid_to", "content", "v
 class Writer(Reader):
     """A write transaction. The head of each scope it touched is stored by `finish`."""
 
+    #: Whether anything was forgotten in it.
+    erasing = False
     _heads: dict[int, int]
     _now: int
 
@@ -80,6 +82,7 @@ class Writer(Reader):
 
     def mark_erasing(self) -> None:
         """Note that forgotten bytes wait in the log; another mark each time, see `settle`."""
+        self.erasing = True
         self.set_meta("erasing", secrets.token_hex(8))
 
     def open_scope(self, path: tuple[str, ...], secret: bytes) -> ScopeRow:

@@ -1,0 +1,226 @@
+"""A sound file of what can be read of a damaged one.
+
+What only the file knows is taken over: turns with their history, what was forgotten, slots,
+documents, the ledger. What does not hang together any more is left out, and what was derived can be
+made again from the turns. Nothing forgotten comes back: where a tombstone and a text contradict
+each other, the tombstone is right.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from secrets import token_bytes
+from typing import Any, Final
+
+from stepwell.defaults.sqlite.clearing import LAST, LEFT_OUT, RESTLESS, RIGHTED, Step, cleared
+from stepwell.defaults.sqlite.connection import connect, prepare
+from stepwell.defaults.sqlite.copying import new_file
+from stepwell.defaults.sqlite.purging import Purger
+from stepwell.defaults.sqlite.restating import restated
+from stepwell.defaults.sqlite.salvaging import TABLES, Row, Salvage
+from stepwell.defaults.sqlite.store import SqliteStore, absolute
+from stepwell.identity import content_hash, gone, id_text, keyed
+
+_MANY: Final = 1000
+
+#: What is counted even where it is nothing.
+_ALWAYS: Final = ("turns", "forgotten", "derived", "keys")
+
+_LOST = (
+    "SELECT count(DISTINCT ref) FROM handles h WHERE ref IS NOT NULL AND content IS NOT NULL "
+    "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.scope = h.scope AND r.ref = h.ref)"
+)
+_LAST_SCOPE = (
+    "SELECT max(COALESCE((SELECT max(scope) FROM contents), 0), "
+    "COALESCE((SELECT max(scope) FROM scopes), 0))"
+)
+_NUMBERS = (
+    "SELECT scope FROM scopes UNION SELECT scope FROM records UNION "
+    "SELECT scope FROM contents WHERE substr(CAST(text AS BLOB), 1, 1) <> x'00'"
+)
+_SCOPES = (
+    "SELECT s.scope, b.content FROM scopes s JOIN bodies b ON b.body = s.body ORDER BY s.scope"
+)
+_TURNS = (
+    "SELECT r.ref, r.id, r.version, c.turn, c.text, c.role, c.actor, c.session FROM records r "
+    "JOIN contents c ON c.ref = r.content WHERE r.scope = ? ORDER BY r.ref"
+)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What became of a file: what was taken over and what was lost, in numbers.
+
+    `unread` are the tables of which something could not be read; `anew` says that what is derived,
+    or a key, is to be made again.
+    """
+
+    counts: dict[str, int]
+    unread: tuple[str, ...]
+    anew: bool
+
+
+def repaired(path: str, target: str, progress: Progress | None = None) -> Repaired:
+    """Make a new file of what is sound of another, which is not changed.
+
+    Raises NotAStore or StoreDamaged where not even the tables can be told, StoreError where
+    something is at `target`; then nothing is left there.
+    """
+    prepare(path, read_only=True)
+    destination = absolute(target)
+    with new_file(destination):
+        source = connect(path, read_only=True)
+        try:
+            source.execute("PRAGMA cell_size_check = OFF")  # a bad cell spoils no good one
+            source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            return _repaired(source, destination, progress)
+        finally:
+            source.close()
+
+
+def _repaired(source: sqlite3.Connection, target: str, progress: Progress | None) -> Repaired:
+    store = SqliteStore(target)
+    try:
+        with store.writing() as writer:
+            salvage = Salvage(source)
+            _take(salvage, writer.connection, progress)
+            counts = _set_right(writer)
+        store.compact()
+    finally:
+        store.close()
+    if progress is not None:
+        progress(len(TABLES) + 1, len(TABLES) + 1)
+    lost = counts.pop("derived") + counts.pop("keys")
+    derived = salvage.unread - {"scopes", "handles", "slots", "documents", "usage", "numbers"}
+    return Repaired(counts, tuple(sorted(salvage.unread)), bool(lost or derived))
+
+
+def _take(salvage: Salvage, target: sqlite3.Connection, progress: Progress | None) -> None:
+    """All rows that can be read."""
+    for name, value in salvage.facts().items():
+        if name != "secret":
+            target.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+    scopes = range(0)
+    for done, (name, table) in enumerate(TABLES.items()):
+        if progress is not None:
+            progress(done, len(TABLES) + 1)
+        for some in _pages(salvage.rows(name, scopes)):
+            target.executemany(table.write, some)
+        if name == "contents":
+            last = target.execute(_LAST_SCOPE).fetchone()[0]
+            scopes = range(1, last + 1)
+    for name, number in salvage.numbers().items():
+        # No number is given out twice, also of rows that are lost.
+        target.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?",
+                       (number, name))  # fmt: skip
+
+
+def _pages(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    held = iter(rows)
+    while page := list(islice(held, _MANY)):
+        yield page
+
+
+def _set_right(writer: Purger) -> dict[str, int]:
+    """Make what was taken over hang together; what came of it, in numbers."""
+    db = writer.connection
+    counts = {"derived": 0, "keys": 0, "scopes without a name": _name_scopes(writer)}
+
+    def apply(steps: Iterable[Step]) -> None:
+        for name, sql, bound in steps:
+            many = db.execute(sql, bound).rowcount
+            if name is not None and many:
+                counts[name] = counts.get(name, 0) + many
+
+    counts["derived"] += cleared(db)
+    secrets = [
+        (number, bytes.fromhex(json.loads(said)["secret"]))
+        for number, said in db.execute(_SCOPES).fetchall()
+    ]
+    # First, as a record whose text is lost says that an earlier text of it is none.
+    made = sum(restated(writer, number, secret) for number, secret in secrets)
+    counts["turns restated"] = made
+    apply(RIGHTED)
+    for number, secret in secrets:
+        _identify(db, number, secret)
+    lost = db.execute(_LOST).fetchone()[0]
+    apply(LEFT_OUT)
+    while many := db.execute(RESTLESS).rowcount:
+        counts["derived"] += many
+        apply(LEFT_OUT)
+    apply(LAST)
+    counts["turns"] = db.execute("SELECT count(*) FROM records WHERE level = 0").fetchone()[0]
+    counts["forgotten"] = db.execute("SELECT count(*) FROM handles WHERE ref IS NULL").fetchone()[0]
+    counts["turns lost"] = lost
+    return {name: count for name, count in counts.items() if count or name in _ALWAYS}
+
+
+def _name_scopes(writer: Purger) -> int:
+    """Every scope has a name and a secret; how many have lost them, and are "recovered-3" now."""
+    db, lost = writer.connection, 0
+    held = db.execute("SELECT scope, body, content FROM bodies ORDER BY body")
+    bodies = {number: body for number, body, said in held if _name(said) is not None}
+    for (number,) in db.execute(_NUMBERS).fetchall():
+        if number not in bodies:
+            lost += 1
+            for sql in _FORGET_HASHES:  # they were made with the secret that is lost
+                db.execute(sql, (number,))
+            said = {"path": [f"recovered-{number}"], "secret": token_bytes(32).hex()}
+            bodies[number] = writer.new_body(number, said)
+        body = bodies[number]
+        told = db.execute("SELECT content FROM bodies WHERE body = ?", (body,)).fetchone()[0]
+        mac = writer.scope_mac(_name(told) or ())
+        db.execute("INSERT OR IGNORE INTO scopes VALUES (?, ?, ?, 0, 0)", (number, mac, body))
+        db.execute(
+            "UPDATE OR IGNORE scopes SET mac = ?, body = ? WHERE scope = ?", (mac, body, number)
+        )
+    return lost
+
+
+_FORGET_HASHES = (
+    "DELETE FROM handles WHERE scope = ?",
+    "DELETE FROM slots WHERE scope = ?",
+    "DELETE FROM documents WHERE scope = ?",
+)
+
+
+def _name(said: Any) -> tuple[str, ...] | None:
+    """The path of a scope, where a body tells one with its secret."""
+    try:
+        body = json.loads(said)
+        path = tuple(body["path"])
+        return (
+            path
+            if len(bytes.fromhex(body["secret"])) == 32
+            and all(isinstance(part, str) for part in path)
+            else None
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _identify(db: sqlite3.Connection, number: int, secret: bytes) -> None:
+    """Every record is found by its id, and every turn by the caller's; tombstones come first."""
+    known = dict(db.execute("SELECT handle, ref FROM handles WHERE scope = ?", (number,)))
+    rows = db.execute(_TURNS, (number,)).fetchall()
+    for ref, raw, version, turn, text, role, actor, session in rows:
+        named = None if turn is None else keyed(secret, "turn", turn)
+        grave = gone(secret, id_text(raw)) if named is None else named
+        if known.get(grave, ref) is None:
+            db.execute("DELETE FROM records WHERE scope = ? AND ref = ?", (number, ref))
+            continue
+        wanted: list[tuple[bytes, bytes | None]] = [(raw, None)]
+        if named is not None:
+            sent = content_hash(secret, text, role, actor, session) if version == 1 else None
+            wanted.append((named, sent))
+        for handle, content in wanted:
+            if known.get(handle) != ref:
+                bound = (number, handle, ref, content)
+                db.execute("INSERT OR REPLACE INTO handles VALUES (?, ?, ?, ?)", bound)
+                known[handle] = ref

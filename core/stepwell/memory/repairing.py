@@ -1,0 +1,37 @@
+"""A sound store made of a damaged one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stepwell.defaults.sqlite.repairing import repaired
+from stepwell.memory.opening import OPTIONS, open_engine
+from stepwell.models import Problem, Report
+
+_UNREAD = "some of it could not be read"
+
+
+def repair(
+    path: str, to: str, progress: Callable[[int, int], None] | None, options: dict[str, Any]
+) -> Report:
+    """See Memory.repair."""
+    made = repaired(path, to, progress)
+    try:
+        engine = open_engine(to, **{**OPTIONS, **options, "rebuild": made.anew})
+        anew = made.anew
+        try:
+            problems = engine.store.check()
+            if problems and not anew:
+                engine.rebuild()
+                anew, problems = True, engine.store.check()
+        finally:
+            engine.close()
+    except BaseException:
+        for side in ("", "-wal", "-shm"):
+            Path(to + side).unlink(missing_ok=True)
+        raise
+    notes = ("what is derived is to be made again: consolidate()",) if anew else ()
+    unread = [Problem(_UNREAD, table) for table in made.unread]
+    return Report(made.counts, problems=(*unread, *problems), notes=notes)
