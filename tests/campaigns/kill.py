@@ -1,10 +1,11 @@
-"""kill -9 at random points: nothing acknowledged is lost, nothing forgotten comes back.
+"""kill -9 at random moments: nothing acknowledged is lost, nothing forgotten comes back.
 
-    python -m tests.campaigns.kill --kills 1000 --seed 1
+    python -m tests.campaigns.kill --kills 1000 --processes 4 --seed 1
 
-A child works on one file and says through a pipe what it begins and what was acknowledged; the
-parent kills it after a random time, and a second child looks at what is left. All lives share the
-file.
+One to four processes work on one file by all verbs that write, and say through pipes what they
+begin and what was acknowledged; the parent kills them, each at a moment of its own, and another
+process looks at what is left. All lives share the file. With `--grown 100000` it holds so many
+turns more, in another scope, and opening it after a kill is timed.
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from stepwell import Filter, Memory, Turn
+from tests.campaigns.killing import Expected, Life, acknowledged, look, opened
+from tests.campaigns.points import elsewhere
+from tests.campaigns.telling import progress
+
+from stepwell import Turn
 
 _SEARCH = """
 import pathlib, sys
@@ -34,149 +40,75 @@ print(len(found), *sorted(found)[:5])
 """
 
 
-@dataclass
-class Expected:
-    """What must be there and what must not, kept outside of the processes that are killed."""
-
-    there: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
-
-
-def text_of(turn_id: str) -> str:
-    """What was said in a turn: a mark that stands nowhere else."""
-    return f"this was said in mark-{turn_id}-end"
-
-
-def live(path: str, pipe: int, seed: int, there: set[str]) -> None:
-    """Work until killed. Settings and sizes are drawn anew in each life."""
-    draw = random.Random(seed)
-    mine = sorted(there)
-    largest = draw.choice((3, 40, 400))
-
-    def say(*words: object) -> None:
-        os.write(pipe, (json.dumps(words) + "\n").encode())
-
-    memory = Memory.open(path, embedder=None)
-    scope = memory.scope("campaign")
-    count = 0
-    while True:
-        count += 1
-        chance = draw.random()
-        session = f"s{draw.randrange(9)}"
-        if chance < 0.5 or not mine:
-            ids = [f"{seed}-{count}"]
-            say("begin", "add", ids)
-            receipt = scope.remember(text_of(ids[0]), id=ids[0], session=session)
-            assert receipt.stored == (ids[0],)
-            say("done")
-            mine += ids
-        elif chance < 0.7:
-            ids = [f"{seed}-{count}-{i}" for i in range(draw.randrange(2, largest))]
-            say("begin", "add", ids)
-            scope.remember_many([Turn(id=i, text=text_of(i), session=session) for i in ids])
-            say("done")
-            mine += ids
-        elif chance < 0.9:
-            ids = [mine.pop(draw.randrange(len(mine)))]
-            say("begin", "forget", ids)
-            scope.forget(ids[0])
-            say("done")
-        elif chance < 0.95:
-            scope.consolidate()
-        else:
-            memory.close()
-            memory = Memory.open(path, embedder=None)
-            scope = memory.scope("campaign")
-
-
-def look(
-    path: str, expected: Expected, doing: list[object] | None, draw: random.Random
-) -> list[str]:
-    """What is wrong after a life; `doing` is what was begun and not acknowledged."""
-    wrong = []
-    with Memory.open(path, embedder=None) as memory:
-        scope = memory.scope("campaign")
-        verb, ids = (doing[1], set(doing[2])) if doing else (None, set())  # type: ignore[call-overload]  # from JSON
-        half = {i for i in ids if scope.get(i) is not None}
-        if verb == "add" and half not in (set(), ids):
-            wrong.append("half a batch is there")
-        there = (expected.there - ids) | half
-        held = scope.count(Filter(level=0))
-        if held != len(there):
-            wrong.append(f"{held} turns are there instead of {len(there)}")
-        for i in draw.sample(sorted(there), min(len(there), 50)):
-            record = scope.get(i)
-            if record is None or record.text != text_of(i):
-                wrong.append(f"turn {i} is lost or changed")
-        gone = expected.gone | (ids - half if verb == "forget" else set())
-        for i in draw.sample(sorted(gone), min(len(gone), 20)):
-            if scope.get(i) is not None or scope.recall(f"mark-{i}-end", k=1, where=Filter(id=i)):
-                wrong.append(f"forgotten turn {i} is back")
-            if scope.remember("again", id=i).stored:
-                wrong.append(f"forgotten turn {i} could be sent again")
-        report = memory.check()
-        wrong += [f"check: {p.what}: {p.where}" for p in report.problems]
-    Path(path + ".state").write_text(json.dumps([sorted(there), sorted(gone)]))
-    return wrong
-
-
-def acknowledged(lines: list[str], expected: Expected) -> tuple[list[object] | None, list[str]]:
-    """Take in what a child said; what it had begun without an end, and what is wrong."""
-    doing: list[object] | None = None
-    wrong: list[str] = []
-    for line in lines:
-        said = json.loads(line)
-        if said[0] == "failed":
-            wrong.append(f"the child failed: {said[1:]}")
-        elif said[0] == "begin":
-            doing = said
-        elif doing is not None:
-            ids = set(doing[2])  # type: ignore[call-overload]  # from JSON
-            if doing[1] == "add":
-                expected.there |= ids
-            else:
-                expected.there -= ids
-                expected.gone |= ids
-            doing = None
-    return doing, wrong
-
-
-def one_life(path: str, expected: Expected, draw: random.Random) -> list[str]:
-    """One child, one kill, one look."""
-    seed = draw.randrange(10**9)
+def begun(path: str, number: str, seed: int, expected: Expected) -> tuple[int, int]:
+    """A process that lives until it is killed, and the pipe through which it speaks."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         try:
-            live(path, writing, seed, expected.there)
+            Life(path, writing, seed, number, expected).run()
         except BaseException as error:  # noqa: BLE001 - told to the parent
-            os.write(
-                writing, (json.dumps(["failed", type(error).__name__, str(error)]) + "\n").encode()
-            )
+            said = json.dumps(["failed", type(error).__name__, str(error)])
+            os.write(writing, f"{said}\n".encode())
         os._exit(1)
     os.close(writing)
-    time.sleep(draw.uniform(0.002, 0.08))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    with os.fdopen(reading, "rb") as pipe:
-        lines = pipe.read().decode().split("\n")[:-1]
-    doing, wrong = acknowledged(lines, expected)
+    return child, reading
+
+
+def one_round(
+    path: str, expected: Expected, processes: int, draw: random.Random
+) -> tuple[list[str], Expected, float]:
+    """Some processes, a kill for each of them, and one look."""
+    seed = draw.randrange(10**9)
+    children = [begun(path, str(n), seed, expected) for n in range(processes)]
+    said = {pipe: b"" for _, pipe in children}
+    for child, _ in draw.sample(children, processes):
+        until = time.monotonic() + draw.uniform(0.01, 0.2)
+        while time.monotonic() < until:
+            # Pipes are short: who is not listened to would stand still.
+            for each in said:
+                os.set_blocking(each, False)
+                said[each] += _heard(each)
+            time.sleep(0.002)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    doing: list[list[Any]] = []
+    wrong: list[str] = []
+    for _, pipe in children:
+        os.set_blocking(pipe, True)
+        with os.fdopen(pipe, "rb") as rest:
+            lines = (said[pipe] + rest.read()).decode().split("\n")[:-1]
+        unfinished, failed = acknowledged(lines, expected)
+        doing, wrong = doing + unfinished, wrong + failed
+
     # In a process of its own: this one forks, and must hold no connection then.
-    child = os.fork()
-    if child == 0:
-        try:
-            found = look(path, expected, doing, draw)
-        except BaseException as error:  # noqa: BLE001 - told to the parent
-            found = [f"looking failed: {type(error).__name__}: {error}"]
-        Path(path + ".wrong").write_text(json.dumps(found))
-        os._exit(0)
-    os.waitpid(child, 0)
-    wrong += json.loads(Path(path + ".wrong").read_text())
-    if not wrong:
-        there, gone = json.loads(Path(path + ".state").read_text())
-        expected.there, expected.gone = set(there), set(gone)
-    return wrong
+    def looked() -> Any:
+        found, now, taken = look(path, expected, doing, draw)
+        return found, {**asdict(now), "gone": sorted(now.gone)}, taken
+
+    _, told = elsewhere(looked)
+    if isinstance(told, dict):
+        return [*wrong, f"looking failed: {told['failed']}"], expected, 0.0
+    found, now, taken = told
+    return wrong + found, Expected(**{**now, "gone": set(now["gone"])}), taken
+
+
+def _heard(pipe: int) -> bytes:
+    try:
+        return os.read(pipe, 1 << 16)
+    except BlockingIOError:
+        return b""
+
+
+def grown(path: str, turns: int) -> None:
+    """So many turns in another scope."""
+    with opened(path) as memory:
+        for first in range(0, turns, 1000):
+            memory.scope("grown").remember_many(
+                Turn(id=f"g{n}", text=f"the {n}th turn of many", session=f"s{n // 50}")
+                for n in range(first, first + 1000)
+            )
 
 
 def forgotten_bytes(path: str, expected: Expected) -> list[str]:
@@ -185,38 +117,37 @@ def forgotten_bytes(path: str, expected: Expected) -> list[str]:
     files = [path, path + "-wal", path + "-shm"]
     done = subprocess.run(
         [sys.executable, "-c", _SEARCH, *files],
-        input=marks,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
+        input=marks, text=True, capture_output=True, check=True,
+    )  # fmt: skip
     count, *some = done.stdout.split()
     return [f"{count} forgotten marks are in the files: {some}"] if count != "0" else []
 
 
-def campaign(kills: int, seed: int, folder: str, progress: bool = False) -> dict[str, object]:
+def campaign(
+    kills: int, seed: int, folder: str, *, processes: int = 1, turns: int = 0, shown: bool = False
+) -> dict[str, Any]:
     """The whole campaign; `wrong` is empty when every promise held."""
-    draw = random.Random(seed)
-    expected = Expected()
+    draw, began = random.Random(seed), time.monotonic()
+    expected, slowest, done = Expected(), 0.0, 0
     path = str(Path(folder) / "kill.db")
     wrong: list[str] = []
-    begun = time.monotonic()
-    for number in range(1, kills + 1):
-        wrong = one_life(path, expected, draw)
-        if progress:
-            print(f"\r{number}/{kills} kills, {len(expected.there)} turns", end="", file=sys.stderr)
-        if wrong:
-            break
+    if turns:
+        elsewhere(lambda: grown(path, turns))
+    with progress(kills, shown) as step:
+        while done < kills and not wrong:
+            number = draw.randint(1, processes)
+            wrong, expected, taken = one_round(path, expected, number, draw)
+            slowest = max(slowest, taken)
+            done += number
+            step(number, f"{len(expected.there)} turns")
     if not wrong:
-        child = os.fork()
-        if child == 0:
-            Memory.open(path, embedder=None).close()
-            os._exit(0)
-        os.waitpid(child, 0)
+        # Whoever was killed while forgetting left that to the next who opens the file.
+        elsewhere(lambda: opened(path).close())
         wrong = forgotten_bytes(path, expected)
     return {
-        "kills": number, "turns": len(expected.there), "forgotten": len(expected.gone),
-        "seconds": round(time.monotonic() - begun, 1), "wrong": wrong,
+        "kills": done, "processes": processes, "turns": len(expected.there),
+        "forgotten": len(expected.gone), "slowest opening and first recall, ms": round(slowest),
+        "turns beside": turns, "seconds": round(time.monotonic() - began, 1), "wrong": wrong,
     }  # fmt: skip
 
 
@@ -226,11 +157,15 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--grown", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = campaign(options.kills, options.seed, folder, progress=True)
-    print(file=sys.stderr)
+        result = campaign(
+            options.kills, options.seed, folder, processes=options.processes, turns=options.grown,
+            shown=True,
+        )  # fmt: skip
     print(json.dumps(result))
     return 1 if result["wrong"] else 0
 

@@ -1,9 +1,11 @@
-"""Planted damage: `check` finds each kind of it, and finds nothing wrong with good files.
+"""Planted damage: `check` finds each kind of it, finds nothing wrong with good files, and `repair`
+makes a sound file of what is left.
 
-    python -m tests.campaigns.planted --good 50 --seed 1
+    python -m tests.campaigns.planted --good 50 --pages 100 --seed 1
 
 Good files come from random days of many verbs; of a copy of one, each kind of damage is done to
-another copy, by SQLite itself, while nobody has it open.
+another copy, by SQLite itself, while nobody has it open. Then single pages of another are lost, one
+at a time, but for the first, which tells of all others.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from pathlib import Path
 
 from stepwell import Filter, Memory, Turn
 from stepwell.errors import StepwellError
+
+_PAGE = 4096
 
 #: What is done to the tables, by what a reader would call it.
 DAMAGES: dict[str, str] = {
@@ -74,6 +78,30 @@ DAMAGES: dict[str, str] = {
     "a status is unknown": (
         "UPDATE records SET status = 99 WHERE ref = (SELECT max(ref) FROM records)"
     ),
+    "a record rests on itself": (
+        "INSERT INTO edges SELECT scope, target, 2, source, 1.0, NULL FROM edges WHERE kind = 3"
+        " LIMIT 1"
+    ),
+    "a level is a word": (
+        "UPDATE records SET level = 'x' WHERE ref = (SELECT max(ref) FROM records)"
+    ),
+    "a time is out of the calendar": (
+        "UPDATE records SET stored_at = 9223372036854775807"
+        " WHERE ref = (SELECT max(ref) FROM records)"
+    ),
+    "a body is nested without end": (
+        "UPDATE bodies SET content = CAST(replace(hex(zeroblob(50000)), '0', '[') AS BLOB)"
+        " WHERE body = (SELECT body FROM slots LIMIT 1)"
+    ),
+    "a body says something else": (
+        "UPDATE bodies SET content = CAST('{\"namespace\": 7}' AS BLOB)"
+        " WHERE body = (SELECT body FROM documents LIMIT 1)"
+    ),
+    "a text is of another scope": (
+        "UPDATE contents SET scope = 99 WHERE ref = (SELECT max(content) FROM records)"
+    ),
+    "numbers begin anew": "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'contents'",
+    "a key is of no kind": "UPDATE keys SET live = 7 WHERE kid = (SELECT max(kid) FROM keys)",
     "an op is unknown": ("UPDATE journal SET op = 99 WHERE pos = (SELECT max(pos) FROM journal)"),
 }
 
@@ -118,10 +146,50 @@ def found(path: Path) -> bool:
         return True
 
 
-def campaign(folder: Path, good: int, seed: int) -> dict[str, object]:
+def mended(path: Path) -> int | None:
+    """How many turns a repaired file holds; None where it is not sound."""
+    sound = path.with_name("sound.db")
+    try:
+        Memory.repair(path, sound)
+        with Memory.open(sound) as memory:
+            held = [memory.scope(*names).count(Filter(level=0)) for names in memory.scopes()]
+            return sum(held) if memory.check().ok else None
+    except StepwellError:
+        return None
+    finally:
+        for file in path.parent.glob("sound.db*"):
+            file.unlink()
+
+
+def lost_pages(folder: Path, pages: int, draw: random.Random) -> dict[str, object]:
+    """What is left of a file of 2,000 turns, a page of which is lost, so many times."""
+    path, copy, turns = folder / "whole.db", folder / "torn.db", 2000
+    with Memory.open(path) as memory:
+        for session in range(turns // 50):
+            memory.scope("a").remember_many(
+                Turn(id=f"{session}-{n}", session=f"s{session}", text=f"{draw.choice(_SAID)} {n}")
+                for n in range(50)
+            )
+        memory.scope("a").consolidate()
+    whole, kept = path.read_bytes(), []
+    for _ in range(pages):
+        at = draw.randrange(1, len(whole) // _PAGE) * _PAGE
+        copy.write_bytes(whole[:at] + draw.randbytes(_PAGE) + whole[at + _PAGE :])
+        kept.append(mended(copy))
+        for side in folder.glob("torn.db*"):
+            side.unlink()
+    sound = sorted(turns for turns in kept if turns is not None)
+    return {
+        "lost pages": pages, "not sound after it": kept.count(None),
+        "turns kept": {"least": sound[0], "mean": round(sum(sound) / len(sound), 1), "of": turns}
+        if sound else {},
+    }  # fmt: skip
+
+
+def campaign(folder: Path, good: int, pages: int, seed: int) -> dict[str, object]:
     """What was found and what was not."""
     draw = random.Random(seed)
-    alarms, missed = 0, []
+    alarms, missed, unsound = 0, [], []
     source = folder / "good.db"
     for number in range(good):
         path = folder / f"good-{number}.db"
@@ -139,21 +207,26 @@ def campaign(folder: Path, good: int, seed: int) -> dict[str, object]:
         db.close()
         if not changed or not found(copy):
             missed.append(name)
+        if mended(copy) is None:
+            unsound.append(name)
         for path in folder.glob("damaged.db*"):
             path.unlink()
+    torn = lost_pages(folder, pages, draw) if pages else {}
     return {
-        "damages": len(DAMAGES), "missed": missed, "good files": good, "false alarms": alarms,
-        "ok": not missed and not alarms,
+        "damages": len(DAMAGES), "missed": missed, "not mended": unsound, "good files": good,
+        "false alarms": alarms, **torn,
+        "ok": not (missed or unsound or alarms or torn.get("not sound after it")),
     }  # fmt: skip
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--good", type=int, default=50)
+    parser.add_argument("--pages", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = campaign(Path(folder), given.good, given.seed)
+        result = campaign(Path(folder), given.good, given.pages, given.seed)
     print(json.dumps(result, indent=2))
     return 0 if result["ok"] else 1
 
