@@ -208,6 +208,8 @@ def test_rows_of_content_are_never_deleted_or_moved_outside_of_compacting():
 
     folder = ROOT / "core/stepwell/defaults/sqlite"
     for path in folder.glob("*.py"):
+        if path.name in ("repairing.py", "clearing.py"):
+            continue  # they fill a new file, which is compacted in the end
         text = path.read_text()
         swept = text[text.index("_SWEEPS = (") :] if "_SWEEPS = (" in text else ""
         for table in CONTENT_TABLES:

@@ -12,6 +12,7 @@ import pytest
 from stepwell import Filter, Hide, Memory, hookimpl
 from stepwell.errors import InvalidInput
 from stepwell.memory import background
+from stepwell.memory.traffic import ON, WAY, Traffic
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -277,3 +278,45 @@ def test_a_retention_that_is_no_time_is_refused_before_anything_is_opened(tmp_pa
     with pytest.raises(InvalidInput, match="retention"):
         Memory.open(tmp_path / "a.db", retention=said)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_work_gives_way_to_calls_and_goes_on_where_they_never_cease():
+    traffic = Traffic()
+    begun = time.monotonic()
+    traffic.give_way()
+    assert time.monotonic() - begun < WAY / 2  # nobody is there
+    inside, leave = threading.Event(), threading.Event()
+
+    def call():
+        with traffic():
+            inside.set()
+            leave.wait()
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    inside.wait()
+    begun = time.monotonic()
+    traffic.give_way()
+    assert time.monotonic() - begun >= WAY
+    waited = time.monotonic()
+    while time.monotonic() < waited + ON / 2:
+        traffic.give_way()  # it has waited in vain, and works for a while
+    assert time.monotonic() - waited < WAY
+    time.sleep(ON)
+    threading.Timer(0.01, leave.set).start()
+    traffic.give_way()
+    caller.join()
+    assert not traffic._inside
+
+
+@pytest.mark.parametrize(("where", "asked"), [("a.db", True), (":memory:", False)])
+def test_consolidating_gives_way_where_reads_do_not_take_turns(tmp_path, monkeypatch, where, asked):
+    times = []
+    monkeypatch.setattr(Traffic, "give_way", lambda self: times.append(1))
+    with Memory.open(where if where == ":memory:" else tmp_path / where, embedder=None) as memory:
+        scope = memory.scope("alice")
+        scope.remember("We walked to the old mill.", session="one")
+        scope.recall("mill")
+        assert not times  # who is waited for waits for nobody
+        scope.consolidate()
+    assert bool(times) is asked

@@ -568,3 +568,38 @@ def test_naive_times_are_taken_as_utc_and_the_receipt_says_so(memory):
     receipt = scope.remember("x", id="t", at=datetime(2024, 5, 1, 12))  # noqa: DTZ001 - naive on purpose
     assert "UTC" in receipt.notes[0]
     assert scope.get("t").said_at == datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"text": "\x00a"}, {"text": "a\ud800"}, {"text": 7}, {"actor": "\ud800"}, {"actor": 7},
+        {"actor": "x" * 1000}, {"trust": 7}, {"at": "x"}, {"step": 10**30}, {"upstream": [7]},
+        {"payload": {"a": {1}}}, {"origin": "mars"}, {"attachments": [{"ref": "\x00"}]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_copy_of_a_turn_is_asked_again_at_the_door(memory, changes):
+    """`model_copy` takes anything: what it makes is an invalid turn, or a failure of the plugin."""
+    copy = Turn(text=CANARY, id="t").model_copy(update=changes)
+    scope = memory.scope("a")
+    for verb in (scope.remember, lambda turn: scope.remember_many([turn])):
+        with pytest.raises(InvalidTurn) as caught:
+            verb(copy)
+        assert CANARY not in str(caught.value)
+    assert scope.count() == 0
+
+    def screen(self, turns, view):
+        return [turn.model_copy(update=changes) for turn in turns]
+
+    with Memory.open(embedder=None, plugins=[plugin(screen_turns=screen)]) as screened:
+        with pytest.raises(PluginFailed, match="screen_turns"):
+            screened.scope("a").remember(CANARY)
+        assert screened.scope("a").count() == 0
+
+
+def test_a_model_that_refuses_a_field_does_not_tell_it():
+    for wrong in ({"text": f"{CANARY}\x00"}, {"text": [CANARY]}, {"text": "x", "at": CANARY}):
+        with pytest.raises(ValueError, match="validation error") as caught:
+            Turn(**wrong)
+        assert CANARY not in str(caught.value)

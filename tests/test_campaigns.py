@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.campaigns import cancelled, planted, poisoned, walls
+from tests.campaigns import cancelled, hostile, injected, planted, poisoned, power, walls
 from tests.campaigns.__main__ import CAMPAIGNS, ROOT
 
 
 def test_every_kind_of_planted_damage_is_found_and_no_good_file_is_blamed(tmp_path):
-    found = planted.campaign(tmp_path, good=4, seed=1)
+    found = planted.campaign(tmp_path, good=4, pages=2, seed=1)
     assert found["ok"], found
 
 
@@ -27,6 +27,23 @@ def test_a_cancelled_verb_is_wholly_there_or_not_at_all(tmp_path):
     found = asyncio.run(cancelled.campaign(tmp_path / "a.db", times=150, seed=1))
     assert found["ok"], found
     assert found["cancelled"] > 20
+
+
+def test_a_power_cut_takes_nothing_back_that_was_acknowledged(tmp_path):
+    found = power.campaign(cuts=40, seed=1, folder=tmp_path)
+    assert found["wrong"] == []
+    assert "skipped" in found or found["NORMAL"]["with losses"]
+
+
+def test_a_hostile_file_ends_in_a_typed_error_or_a_right_answer(tmp_path):
+    found = hostile.campaign(tmp_path, files=25, seed=1)
+    assert not found["wrong"], found
+    assert found["files"] == 25
+
+
+def test_a_text_means_itself_in_every_place_or_is_refused(tmp_path):
+    found = injected.campaign(tmp_path, count=3, seed=7, words=injected.PLAIN[:2])
+    assert not found["wrong"], found
 
 
 def test_each_campaign_is_a_command_and_stands_on_the_page_of_guarantees():

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.campaigns import crowd, kill, torn
+from tests.campaigns import crowd, kill, points, torn
 
 from stepwell import Memory, Turn
 from stepwell.defaults.sqlite import connection as sqlite_connection
@@ -15,8 +15,14 @@ from stepwell.errors import StoreError, StoreReadOnly
 
 
 def test_kill_9_takes_nothing_back_and_brings_nothing_back(tmp_path):
-    result = kill.campaign(kills=15, seed=3, folder=str(tmp_path))
+    result = kill.campaign(kills=16, seed=3, folder=str(tmp_path), processes=3)
     assert result["wrong"] == []
+
+
+def test_killed_before_a_statement_a_file_is_as_before_or_as_after(tmp_path):
+    result = points.campaign(tmp_path, points=1, seed=3)
+    assert result["wrong"] == []
+    assert result["kills"] >= 20
 
 
 def test_a_torn_log_opens_as_a_clean_prefix(tmp_path):

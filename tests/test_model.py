@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from stepwell import Filter, Memory, Turn, errors
+from stepwell import Add, Filter, Kind, Memory, Record, Turn, errors, hookimpl
 from stepwell.testing import FakeClock
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -31,6 +32,24 @@ which = st.sampled_from(SCOPES)
 handle = st.integers(0, 1)
 
 
+class Noter:
+    """A plugin that is there in some processes and not in others: a note of what was said last."""
+
+    name = "noter"
+
+    @hookimpl
+    def extract(self, trace, view):
+        note = Record(
+            id="@note", scope=view.scope, level=2, kind=Kind.SUMMARY, stored_at=view.now,
+            text=f"They said: {trace.text[-40:]}",
+        )  # fmt: skip
+        return [Add(record=note, sources=[trace.id])]
+
+    @hookimpl
+    def refine(self, hits, plan, view):
+        return sorted(hits, key=lambda hit: hit.record.id)
+
+
 class Town:
     """What one scope should hold."""
 
@@ -41,6 +60,7 @@ class Town:
         self.documents: dict[str, int] = {}
         self.slot = ""
         self.tasks: dict[str, float | None] = {}
+        self.story: list[tuple[datetime, dict[str, str]]] = []  # what it held, and when
 
 
 class Face(RuleBasedStateMachine):
@@ -55,10 +75,14 @@ class Face(RuleBasedStateMachine):
         self.clock = FakeClock(START)
         self.towns = {path: Town() for path in SCOPES}
         self.number = 0
-        self.memories = [self.opened(), self.opened()]
+        self.memories = [self.opened(), self.opened(noter=True)]
+        self.exports = []
 
-    def opened(self) -> Memory:
-        return Memory.open(self.folder / "a.db", clock=self.clock, **self.option)
+    def opened(self, noter: bool = False) -> Memory:
+        option = {**self.option}
+        if noter:
+            option["plugins"] = [*option.get("plugins", ()), Noter()]
+        return Memory.open(self.folder / "a.db", clock=self.clock, **option)
 
     def scope(self, at: int, path: tuple[str, ...]):
         return self.memories[at].scope(*path)
@@ -173,20 +197,54 @@ class Face(RuleBasedStateMachine):
 
     @rule(at=handle, path=which)
     def consolidate(self, at, path):
-        assert self.scope(at, path).consolidate().ok
+        report = self.scope(at, path).consolidate()
+        assert report.ok, report.parked
 
     @rule(at=handle, path=which)
     def rebuild(self, at, path):
-        assert self.scope(at, path).rebuild().ok
+        report = self.scope(at, path).rebuild()
+        assert report.ok, report.parked
 
     @rule(at=handle)
     def compact(self, at):
         self.memories[at].compact()
 
-    @rule(at=handle)
-    def reopen(self, at):
+    @rule(at=handle, noter=st.booleans())
+    def reopen(self, at, noter):
         self.memories[at].close()
-        self.memories[at] = self.opened()
+        self.memories[at] = self.opened(noter)
+
+    # out and in again
+
+    @rule(at=handle, path=which)
+    def export(self, at, path):
+        to = io.StringIO()
+        assert self.scope(at, path).export(to).ok
+        town = self.towns[path]
+        assert not any(word in to.getvalue() for word in town.words)
+        held = dict(town.turns), dict(town.documents), town.slot, dict(town.tasks)
+        self.exports = [*self.exports[-5:], (path, to.getvalue(), held)]
+
+    @rule(at=handle, data=st.data())
+    def import_(self, at, data):
+        if not self.exports:
+            return
+        path, text, (turns, documents, slot, tasks) = data.draw(st.sampled_from(self.exports))
+        town, scope = self.towns[path], self.scope(at, path)
+        report = scope.import_(io.StringIO(text))
+        back = {name: said for name, said in turns.items() if name not in town.gone}
+        assert report.counts["turns"] == len(back.keys() - town.turns.keys())
+        town.turns = {**back, **town.turns}
+        town.story = []  # what comes back was stored when it was stored first
+        # What is there stays; what is not comes back, but for what rests on something forgotten.
+        kept = {d.key: d.value["value"] for d in scope.documents.search(("n",))}
+        assert town.documents.items() <= kept.items() <= {**documents, **town.documents}.items()
+        town.documents = kept
+        assert scope.slot("profile").text in (town.slot or slot, town.slot)
+        town.slot = scope.slot("profile").text
+        now = {task.id: task.value for task in scope.tasks()}
+        assert town.tasks.items() <= now.items() <= {**tasks, **town.tasks}.items()
+        town.tasks = now
 
     @rule(hours=st.integers(1, 100))
     def wait(self, hours):
@@ -216,6 +274,24 @@ class Face(RuleBasedStateMachine):
         for hit in past.recall("live meeting", k=20):
             assert set(hit.sources) <= town.turns.keys()
             assert not any(word in hit.text for word in town.words)
+
+    @rule(at=handle, path=which)
+    def remember_the_moment(self, at, path):
+        town = self.towns[path]
+        town.story.append(
+            (self.clock.now(), {name: said for name, (said, _) in town.turns.items()})
+        )
+
+    @rule(at=handle, path=which, data=st.data())
+    def look_back_to_a_moment(self, at, path, data):
+        town = self.towns[path]
+        if town.story:
+            when, held = data.draw(st.sampled_from(town.story))
+            past = self.scope(at, path).at(when, known=when)
+            for name in town.turns:
+                record = past.get(name)
+                assert (record and record.text) == held.get(name)
+            assert past.count(Filter(level=0)) == len(held.keys() & town.turns.keys())
 
     # what is always true
 

@@ -1,0 +1,193 @@
+"""What can be read of a damaged file becomes a sound one, and nothing forgotten comes back."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.campaigns.planted import DAMAGES, lived_in
+from tests.test_walls import answers
+
+from stepwell import Filter, Memory
+from stepwell.cli.app import app
+from stepwell.defaults.sqlite import salvaging
+from stepwell.errors import NotAStore, StepwellError, StoreError
+
+_PAGE = 4096
+
+
+def said(path):
+    """What each scope holds of turns, by their ids, and what it refuses."""
+    with Memory.open(path) as memory:
+        return {
+            names: {turn.turn: turn.text for turn in memory.scope(*names).records(
+                Filter(level=0), limit=10_000
+            )}
+            for names in memory.scopes()
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A file after a day of many verbs, something of it forgotten; and what was said in it."""
+    path = tmp_path_factory.mktemp("good") / "good.db"
+    for seed in range(100):
+        lived_in(path, random.Random(seed))
+        with Memory.open(path) as memory:
+            gone = [
+                p
+                for p in memory.scopes()
+                if not memory.scope(*p).records(Filter(session="s1", level=0))
+            ]
+        if gone:
+            break
+        path.unlink()
+    with Memory.open(path) as memory:
+        for n in range(300):
+            memory.scope("many").remember(f"The {n}th thing was said here.", id=f"m{n}")
+        memory.scope("many").forget([f"m{n}" for n in range(0, 300, 7)])
+        memory.compact()
+    return path, said(path), gone
+
+
+def test_a_sound_file_is_taken_over_to_the_last_bit(good, tmp_path):
+    path, _, _ = good
+    report = Memory.repair(path, tmp_path / "b.db")
+    assert report.ok
+    assert not report.notes
+    with Memory.open(path) as one, Memory.open(tmp_path / "b.db") as other:
+        assert one.scopes() == other.scopes()
+        for names in one.scopes():
+            assert answers(one.scope(*names)) == answers(other.scope(*names))
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_each_kind_of_damage_is_repaired_and_costs_a_turn_at_most(good, tmp_path, name):
+    path, before, gone = good
+    copy, sound = tmp_path / "copy.db", tmp_path / "sound.db"
+    shutil.copy(path, copy)
+    db = sqlite3.connect(copy)
+    db.execute(DAMAGES[name])
+    db.commit()
+    db.close()
+    report = Memory.repair(copy, sound)
+    assert report.ok
+    after = said(sound)
+    lost = sum(len(turns) - len(after[names]) for names, turns in before.items())
+    assert 0 <= lost <= 1
+    aside = 1 if name == "a status is unknown" else 0  # it is there, and takes no part
+    assert report.counts.get("turns lost", 0) == max(0, lost - aside)
+    for names, turns in after.items():
+        # A text whose scope is not there any more is in one without a name.
+        assert turns.items() <= before[names].items() if names in before else len(turns) == 1
+    with Memory.open(sound) as memory:
+        assert memory.check().ok
+        (refused,) = memory.scope("many").remember("again", id="m7").skipped
+        assert refused.reason == "forgotten"
+        assert gone
+        for each in gone:
+            assert not memory.scope(*each).records(Filter(session="s1", level=0))
+        memory.scope("many").consolidate()
+        assert memory.scope("many").recall("What was said here?")
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.booleans()), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_whatever_pages_are_lost_what_is_left_is_true_and_sound(
+    good, tmp_path, monkeypatch, lost, draw
+):
+    monkeypatch.setattr(salvaging, "_HALVED", 2000)
+    path, before, gone = good
+    copy, sound = tmp_path / "copy.db", tmp_path / "sound.db"
+    for file in (copy, sound):
+        for side in ("", "-wal", "-shm"):
+            Path(f"{file}{side}").unlink(missing_ok=True)
+    held = bytearray(path.read_bytes())
+    for page, random_bytes in lost:
+        at = (page % (len(held) // _PAGE - 1) + 1) * _PAGE  # the first page tells of the rest
+        held[at : at + _PAGE] = draw.randbytes(_PAGE) if random_bytes else bytes(_PAGE)
+    copy.write_bytes(held)
+    Memory.repair(copy, sound)
+    for names, turns in said(sound).items():
+        if names in before:
+            assert turns.items() <= before[names].items()
+    with Memory.open(sound) as memory:
+        assert memory.check().ok
+        for names in memory.scopes():
+            scope = memory.scope(*names)
+            scope.consolidate()
+            scope.recall("What was said here?")
+            scope.remember("And life goes on.")
+            if names in gone:
+                assert not scope.records(Filter(session="s1", level=0))
+
+
+def test_turns_whose_state_is_lost_are_restated_and_forgotten_ones_are_not(good, tmp_path):
+    path, before, gone = good
+    copy, sound = tmp_path / "copy.db", tmp_path / "sound.db"
+    shutil.copy(path, copy)
+    db = sqlite3.connect(copy)
+    db.execute("DELETE FROM records")
+    db.execute("DELETE FROM handles WHERE ref IS NOT NULL")
+    db.commit()
+    db.close()
+    report = Memory.repair(copy, sound)
+    after = said(sound)
+    assert report.counts["turns restated"] == sum(map(len, after.values()))
+    assert after[("many",)] == before[("many",)]
+    for names, turns in after.items():
+        assert turns.items() <= before[names].items()
+    with Memory.open(sound) as memory:
+        turn = memory.scope("many").get("m1")
+        assert turn.origin == "unknown"
+        for names in gone:
+            assert not memory.scope(*names).records(Filter(session="s1", level=0))
+
+
+def test_a_scope_that_has_lost_its_name_keeps_its_turns(good, tmp_path):
+    path, before, _ = good
+    copy, sound = tmp_path / "copy.db", tmp_path / "sound.db"
+    shutil.copy(path, copy)
+    db = sqlite3.connect(copy)
+    db.execute("DELETE FROM bodies WHERE body IN (SELECT body FROM scopes)")
+    db.commit()
+    db.close()
+    report = Memory.repair(copy, sound)
+    assert report.counts["scopes without a name"] == len(before)
+    assert sorted(map(sorted, (t.items() for t in said(sound).values()))) == sorted(
+        map(sorted, (t.items() for t in before.values()))
+    )
+
+
+def test_nothing_is_overwritten_and_nothing_is_left_of_what_fails(good, tmp_path):
+    path, _, _ = good
+    there = tmp_path / "there.db"
+    there.write_text("mine")
+    with pytest.raises(StoreError, match="cannot be created"):
+        Memory.repair(path, there)
+    assert there.read_text() == "mine"
+    with pytest.raises(NotAStore):
+        Memory.repair(there, tmp_path / "new.db")
+    with pytest.raises(StepwellError):
+        Memory.repair(path, tmp_path / "new.db", plugins=["there is no such plugin"])
+    assert [file.name for file in tmp_path.iterdir()] == ["there.db"]
+
+
+def test_the_command_line_repairs(good, tmp_path):
+    path, _, _ = good
+    sound = str(tmp_path / "sound.db")
+    done = CliRunner().invoke(app, ["repair", sound, "--store", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "turns" in done.output
+    assert CliRunner().invoke(app, ["check", "--store", sound]).exit_code == 0
