@@ -380,11 +380,12 @@ def test_a_polite_no_is_in_the_receipt():
         assert receipt.skipped[0].reason == "noise"
 
 
-@pytest.mark.parametrize("hook", ["on_committed", "on_recalled", "on_verb"])
+@pytest.mark.parametrize("hook", ["on_committed", "on_recalled", "on_verb", "around_verb"])
 def test_a_listener_that_fails_is_logged_and_nothing_more(hook, caplog):
-    argument = {"on_committed": "ops", "on_recalled": "recall", "on_verb": "done"}[hook]
+    argument = {"on_committed": "ops", "on_recalled": "recall", "on_verb": "done"}
+    argument |= {"around_verb": "doing"}
     scope_of: dict[str, object] = {}
-    exec(f"def listen(self, {argument}): raise ValueError('{CANARY}')", scope_of)
+    exec(f"def listen(self, {argument[hook]}): raise ValueError('{CANARY}')", scope_of)
     with Memory.open(embedder=None, plugins=[plugin(**{hook: scope_of["listen"]})]) as memory:
         scope = memory.scope("a")
         assert scope.remember("apples", id="t1").stored == ("t1",)

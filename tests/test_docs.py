@@ -54,7 +54,7 @@ def test_of_a_hook_is_said_when_it_is_called_by_which_rule_and_what_becomes_of_a
     section = sections()[heading(name)]
     for promise in ("- **Called** ", "- **Rule:** ", "- **Returns** ", "- **If it fails**, "):
         assert section.count(promise) == 1, promise
-    rule = re.search(r"- \*\*Rule:\*\* (first answer|collect|fold|tell)\b", section)
+    rule = re.search(r"- \*\*Rule:\*\* (first answer|collect|fold|around|tell)\b", section)
     assert rule is not None
     assert (rule[1] == "first answer") is HOOKS[name].stepwell_spec["firstresult"]
 

@@ -41,6 +41,7 @@ FIRST = ["segment", "reconcile", "plan", "pack"]
 COLLECT = ["keys", "later_keys", "extract", "organize", "observe", "maintain", "search"]
 FOLD = {"screen_turns": "turns", "refine": "hits"}
 TELL = ["on_committed", "on_recalled", "on_verb"]
+AROUND = ["around_verb"]
 FAULTS = [
     ValueError, TypeError, KeyError, AttributeError, RuntimeError, StopIteration, RecursionError,
     MemoryError, OSError, AssertionError, ImportError, InvalidTurn, StoreBusy, PluginFailed,
@@ -98,6 +99,9 @@ def ask(made, hook):
         made.collect(hook, **give(hook))
     elif hook in TELL:
         made.tell(hook, **give(hook))
+    elif hook in AROUND:
+        with made.around(hook, **give(hook)):
+            pass
     elif hook == "presets":
         made.presets()
     else:
@@ -114,7 +118,7 @@ def says_nothing_of_it(error):
 
 
 def test_every_hook_is_covered_here():
-    assert {*OPEN, *FIRST, *COLLECT, *FOLD, *TELL, "presets"} == set(HOOKS)
+    assert {*OPEN, *FIRST, *COLLECT, *FOLD, *TELL, *AROUND, "presets"} == set(HOOKS)
     assert HOOKS["keys"] == tuple(inspect.signature(hookspecs.keys).parameters)
 
 
@@ -292,6 +296,9 @@ def test_what_would_have_to_be_awaited_is_no_answer(hook, what, caplog):
         elif hook in TELL:
             made.tell(hook, **give(hook))
             text = caplog.text
+        elif hook in AROUND:
+            with made.around(hook, **give(hook)):
+                text = caplog.text
         else:
             with pytest.raises(PresetUnknown) as unknown:
                 made.preset("any")

@@ -113,6 +113,7 @@ def test_a_broken_plugin_can_break_any_hook(hook):
         "on_committed",
         "on_recalled",
         "on_verb",
+        "around_verb",
     }:
         assert broken.calls
 

@@ -10,6 +10,8 @@ with Memory.open("team.db") as memory:
 
 from __future__ import annotations
 
+import logging
+
 from stepwell import errors
 from stepwell.aio import AsyncMemory, AsyncScope
 from stepwell.contracts import (
@@ -40,6 +42,7 @@ from stepwell.models import (
     Context,
     Document,
     DocumentChange,
+    Doing,
     Done,
     Edge,
     EdgeKind,
@@ -87,12 +90,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Add", "Annotation", "AsyncMemory", "AsyncScope", "Attachment", "Block", "Bounds", "Candidates",
-    "Clock", "Context", "Document", "DocumentChange", "Documents", "Done", "Edge", "EdgeKind",
-    "Embedder", "ErasureReceipt", "Event", "Explanation", "Fact", "Filter", "Hide", "Hit", "Index",
-    "IndexSpec", "Interaction", "Key", "Kind", "LanguageModel", "LeftOut", "Level", "Link",
-    "Memory", "Merge", "Node", "Op", "Origin", "Packing", "Parsed", "Plan", "Preset", "Query",
-    "Ranker", "Recall", "Receipt", "Record", "Rejected", "Rekey", "Relation", "Report", "Revise",
-    "Scope", "SetSlot", "SetState", "Skip", "Slot", "Sort", "Stats", "Status", "Store", "Summary",
-    "Supersede", "Task", "Turn", "Unlink", "Usage", "Utterance", "View", "__version__", "errors",
-    "hookimpl",
+    "Clock", "Context", "Document", "DocumentChange", "Documents", "Doing", "Done", "Edge",
+    "EdgeKind", "Embedder", "ErasureReceipt", "Event", "Explanation", "Fact", "Filter", "Hide",
+    "Hit", "Index", "IndexSpec", "Interaction", "Key", "Kind", "LanguageModel", "LeftOut", "Level",
+    "Link", "Memory", "Merge", "Node", "Op", "Origin", "Packing", "Parsed", "Plan", "Preset",
+    "Query", "Ranker", "Recall", "Receipt", "Record", "Rejected", "Rekey", "Relation", "Report",
+    "Revise", "Scope", "SetSlot", "SetState", "Skip", "Slot", "Sort", "Stats", "Status", "Store",
+    "Summary", "Supersede", "Task", "Turn", "Unlink", "Usage", "Utterance", "View", "__version__",
+    "errors", "hookimpl",
 ]  # fmt: skip
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -1,12 +1,14 @@
 """Every hook, typed, on one screen. `plugins.py` holds the rules of calling them.
 
 Policies are pure and synchronous: they see a read-only View of one scope and return ops, keys or
-scores. None runs inside a transaction. Only hooks under "told" may have effects of their own.
+scores. None runs inside a transaction. Only hooks under "around" and "told" may have effects of
+their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
         Skip,
         View,
     )  # fmt: skip
-    from stepwell.models import Done, Hit, Key, Recall, Record, Turn
+    from stepwell.models import Doing, Done, Hit, Key, Recall, Record, Turn
     from stepwell.ops import Op
 
 hookspec = pluggy.HookspecMarker("stepwell")
@@ -142,6 +144,14 @@ def refine(hits: Sequence[Hit], plan: Plan, view: View) -> Sequence[Hit]:
 @first
 def pack(hits: Sequence[Hit], budget: int, view: View) -> Packing | None:
     """Which hits to show within a budget of tokens, in which order. Core writes and fences them."""
+
+
+# around: while a verb is done; a failure is logged with the plugin's name, never raised ---------
+
+
+@hookspec
+def around_verb(doing: Doing) -> AbstractContextManager[object] | None:
+    """A context manager, entered before a verb and left after it; by then `doing.done` is there."""
 
 
 # told: after the fact; a failure is logged with the plugin's name, never raised ---------------

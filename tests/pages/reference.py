@@ -99,7 +99,7 @@ def _said(thing: Any) -> str:
 
 
 def _awaited(thing: Any) -> bool:
-    return inspect.iscoroutinefunction(thing)
+    return inspect.iscoroutinefunction(getattr(thing, "__func__", thing))
 
 
 def _is_method(thing: Any) -> bool:

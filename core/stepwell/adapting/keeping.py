@@ -160,7 +160,9 @@ class Keeper:
     def _failed(self, what: str, why: str) -> None:
         with self._lock:
             self._tally = replace(self._tally, unanswered=self._tally.unanswered + 1)
-        self._log.warning("%s %s; going on without memory", what, why)
+        self._log.warning(
+            "%s %s; going on without memory", what, why, extra={"stepwell_verb": what}
+        )
 
     # recording --------------------------------------------------------------------------------
 
@@ -201,7 +203,7 @@ class Keeper:
         """Count and log turns that cannot be recorded at all."""
         with self._lock:
             self._count(unrecorded=turns)
-        self._log.warning("%d turns were not recorded: %s", turns, why)
+        self._log.warning("%d turns were not recorded: %s", turns, why, extra=_marks(turns))
 
     def flush(self, seconds: float | None = None) -> bool:
         """Wait until nothing waits to be recorded, at most `seconds`; whether that is so."""
@@ -235,7 +237,8 @@ class Keeper:
         return False
 
     def _behind(self) -> None:
-        self._log.warning("%d turns are not recorded yet; they wait", self.tally.waiting)
+        turns = self.tally.waiting
+        self._log.warning("%d turns are not recorded yet; they wait", turns, extra=_marks(turns))
 
     def _queued(self, store: Callable[[], Receipt], turns: int) -> _Job | None:
         if not turns:
@@ -308,7 +311,8 @@ class Keeper:
         return receipt
 
     def _unfinished(self, job: _Job) -> None:
-        self._log.warning("%d turns are not recorded yet; they wait", job.turns)
+        said = _marks(job.turns)
+        self._log.warning("%d turns are not recorded yet; they wait", job.turns, extra=said)
 
     def _count(self, *, recorded: int = 0, unrecorded: int = 0, waiting: int = 0) -> None:
         """Counts on. The caller holds the lock."""
@@ -321,7 +325,14 @@ class Keeper:
     def close(self, until: float) -> None:
         """At the end of the process: a last wait for what waits, within patience and `until`."""
         if not self.flush(max(0.0, min(self.patience, until - time.monotonic()))):
-            self._log.warning("%d turns were not recorded: the process ends", self.tally.waiting)
+            turns = self.tally.waiting
+            said = _marks(turns)
+            self._log.warning("%d turns were not recorded: the process ends", turns, extra=said)
+
+
+def _marks(turns: int) -> dict[str, object]:
+    """What a log's record tells beside its message."""
+    return {"stepwell_verb": "remember", "stepwell_turns": turns}
 
 
 def _storing(scope: Scope, turns: Sequence[Turn], history: bool) -> Callable[[], Receipt]:

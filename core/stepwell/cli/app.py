@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -79,6 +80,8 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit code. No traceback, and no word of what is remembered, on stderr."""
+    if logging.lastResort is not None and not logging.getLogger().handlers:
+        logging.getLogger("stepwell").addHandler(logging.lastResort)  # warnings, to stderr
     try:
         answer = app.main(arguments, "stepwell", standalone_mode=False)
     except (

@@ -216,8 +216,13 @@ def _show_stats(place: Place, told: Stats) -> None:
         "ids that were forgotten": told.forgotten, "first stored": moment(told.first),
         "last stored": moment(told.last),
     }  # fmt: skip
+    levels = ", ".join(f"{level}: {count}" for level, count in told.levels.items())
+    rows |= {"by level": levels if len(told.levels) > 1 else ""}
     if told.bytes is not None:
         rows |= {
+            "preset": told.preset,
+            "embedder": told.embedder or "none",
+            "format of the file": told.format,
             "scopes": told.scopes,
             "bytes": f"{told.bytes:,}",
             "in the log": f"{told.log_bytes:,}",

@@ -99,7 +99,8 @@ class Committer:
         except _Outrun:
             return Applied((), outrun=True)
         for op, reason in applied.dropped:  # reasons are ours, and hold nothing remembered
-            log.info("%s by %r was dropped: %s", op.name, op.who, reason)
+            said = {"stepwell_op": op.name, "stepwell_plugin": op.who}
+            log.info("%s by %r was dropped: %s", op.name, op.who, reason, extra=said)
         self.tell(applied.kept)
         if any(isinstance(op, SetState) and op.status is Status.QUARANTINED for op in applied.kept):
             self.forgotten()  # what was derived from it

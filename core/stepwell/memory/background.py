@@ -93,7 +93,9 @@ class Background:
             raise
         except StoreError as error:
             level = logging.DEBUG if isinstance(error, StoreBusy) else logging.WARNING
-            log.log(level, "what waits in the store is looked for later: %s", error)
+            log.log(
+                level, "what waits in the store is looked for later: %s", error, extra=_marks(error)
+            )
         with self._lock:
             for path in found:
                 self._due.setdefault(path)
@@ -126,10 +128,16 @@ class Background:
             raise
         except Exception as error:  # noqa: BLE001 - a thread that dies tells nobody
             told = error if isinstance(error, StepwellError) else type(error).__name__
-            log.warning("a scope was not consolidated, and will be later: %s", told)
+            log.warning(
+                "a scope was not consolidated, and will be later: %s", told, extra=_marks(error)
+            )
             return False
         return not report.parked
 
     def _proceed(self) -> bool:
         self._traffic.wait(self._ended)
         return not self._ended.is_set()
+
+
+def _marks(error: Exception) -> dict[str, object]:
+    return {"stepwell_verb": "consolidate", "stepwell_error": type(error).__name__}

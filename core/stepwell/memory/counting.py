@@ -17,5 +17,6 @@ def summed(one: Stats, other: Stats) -> Stats:
         documents=one.documents + other.documents, waiting=one.waiting + other.waiting,
         parked=one.parked + other.parked, forgotten=one.forgotten + other.forgotten,
         first=min(times, default=None), last=max(times, default=None),
+        levels=dict(sorted((Counter(one.levels) + Counter(other.levels)).items())),
         scopes=one.scopes + other.scopes,
     )  # fmt: skip

@@ -56,7 +56,10 @@ def told(engine: Engine, view: ScopeView, event: Event) -> list[Op]:
         if isinstance(answer, (list, tuple)):
             ops += [allowed(op, who) for op in answer]
         else:
-            log.warning("plugin %r gave no ops in hook 'observe': %s", who, _failure(answer))
+            log.warning(
+                "plugin %r gave no ops in hook 'observe': %s", who, _failure(answer),
+                extra={"stepwell_plugin": who, "stepwell_hook": "observe"},
+            )  # fmt: skip
     return ops
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from stepwell.contracts import ScopeRow, Store, StoreReader, StoreWriter
 from stepwell.errors import InvalidDocument
 from stepwell.memory.engine import Engine
+from stepwell.memory.telling import tells
 from stepwell.models import MAX_TEXT_BYTES, Document, DocumentChange, storable
 
 #: Namespaces and keys may be longer than other names: they are found by a hash.
@@ -27,6 +29,7 @@ _Held = tuple[StoreReader, ScopeRow | None]
 _Name = tuple[tuple[str, ...], str]
 
 
+@tells(attrgetter("_path"), prefix="documents.")
 class Documents:
     """The documents of one scope. A namespace is a tuple of names.
 

@@ -136,7 +136,10 @@ class Embedding:
             except Exception as error:  # noqa: BLE001 - a thread that dies tells nobody
                 if self._walk is walk:
                     told = error if isinstance(error, StepwellError) else type(error).__name__
-                    log.error("%s: the other keys are made later: %s", self._store.path, told)  # noqa: TRY400 - a message may quote what is remembered
+                    log.error(  # noqa: TRY400 - a message may quote what is remembered
+                        "%s: the other keys are made later: %s", self._store.path, told,
+                        extra={"stepwell_verb": "reembed", "stepwell_error": type(error).__name__},
+                    )  # fmt: skip
 
         self.stop()
         with self._lock:
@@ -299,7 +302,10 @@ def opened(
         name = "default" if held is None else held.rpartition("/")[0]
         made = plugins.open_part("open_embedder", name, Embedder)
         if made is None:
-            log.warning("%s: no plugin opens its embedder %r; words alone", store.path, name)
+            log.warning(
+                "%s: no plugin opens its embedder %r; words alone", store.path, name,
+                extra={"stepwell_embedder": name},
+            )  # fmt: skip
             return None
     elif isinstance(wanted, str):
         made = plugins.open_part("open_embedder", wanted, Embedder)
@@ -320,6 +326,9 @@ def former_of(plugins: Plugins, space: str) -> Embedder | None:
     try:
         made = plugins.open_part("open_embedder", space.rpartition("/")[0], Embedder)
     except (InvalidInput, PluginFailed, PluginInvalid) as error:
-        log.warning("the former embedder %r does not open: %s", space, error)
+        log.warning(
+            "the former embedder %r does not open: %s", space, error,
+            extra={"stepwell_embedder": space, "stepwell_error": type(error).__name__},
+        )  # fmt: skip
         return None
     return made if isinstance(made, Embedder) and space_of(made) == space else None

@@ -23,13 +23,12 @@ from stepwell.errors import (
     StoreReadOnly,
     WrongEmbedder,
 )  # fmt: skip
-from stepwell.filters import Filter
 from stepwell.memory.background import Background
 from stepwell.memory.counting import summed
 from stepwell.memory.embedding import Embedding, opened
 from stepwell.memory.lookup import Lookup
 from stepwell.memory.shown import Shown
-from stepwell.memory.telling import told
+from stepwell.memory.telling import noted, told
 from stepwell.memory.traffic import Traffic
 from stepwell.models import Context, ErasureReceipt, Recall, Receipt, Report, Stats, Turn
 from stepwell.ops import SetState
@@ -111,9 +110,10 @@ class Engine:
 
     def remember(self, path: tuple[str, ...], turns: Sequence[Turn]) -> Receipt:
         """Store turns; what is to be made of them is left to whoever works aside."""
-        with self.traffic(), told(self.plugins, "remember", path) as done:
+        with self.traffic():
             self.shown.store(path)
-            receipt = done.answer = self.writer.remember(path, turns)
+            receipt = self.writer.remember(path, turns)
+        noted(self.plugins, receipt)
         if self.background is not None and receipt.stored:
             self.background.wake(path)
         return receipt
@@ -123,22 +123,16 @@ class Engine:
         deadline: float | None = None,
     ) -> Recall:  # fmt: skip
         """See Recaller.recall."""
-        with self.traffic(), told(self.plugins, "recall", path) as done:
-            found = done.answer = self.recaller.recall(
-                path, query, moment=moment, deadline=deadline
-            )
-            return found
+        with self.traffic():
+            return self.recaller.recall(path, query, moment=moment, deadline=deadline)
 
     def context(
         self, path: tuple[str, ...], query: Query, *, moment: Moment | None = None,
         deadline: float | None = None,
     ) -> Context:  # fmt: skip
         """See Recaller.context."""
-        with self.traffic(), told(self.plugins, "context", path) as done:
-            found = done.answer = self.recaller.context(
-                path, query, moment=moment, deadline=deadline
-            )
-            return found
+        with self.traffic():
+            return self.recaller.context(path, query, moment=moment, deadline=deadline)
 
     def work_aside(self) -> None:
         """Consolidate in a thread from now on, while nobody waits for anything."""
@@ -148,7 +142,10 @@ class Engine:
     def _aside(self, path: tuple[str, ...], proceed: Callable[[], bool], tidy: bool) -> Report:
         if self.closed:
             raise StoreClosed(f"{self.store.path}: this memory is closed")
-        return self.consolidate(path, None, proceed, tidy=tidy)
+        return told(
+            self.plugins, "consolidate", path,
+            lambda: self.consolidate(path, None, proceed, tidy=tidy),
+        )  # fmt: skip
 
     def _waiting(self) -> list[tuple[str, ...]]:
         """The scopes in which something is to be done."""
@@ -182,17 +179,7 @@ class Engine:
     def erase(self, path: tuple[str, ...]) -> ErasureReceipt:
         """Erase a scope, with whatever could tell it again."""
         self._secrets.pop(path, None)
-        with told(self.plugins, "erase", path) as done:
-            receipt = done.answer = self.eraser.erase(path)
-            return receipt
-
-    def forget(
-        self, path: tuple[str, ...], ids: Sequence[str], where: Filter | None
-    ) -> ErasureReceipt:
-        """See Eraser.forget."""
-        with told(self.plugins, "forget", path) as done:
-            receipt = done.answer = self.eraser.forget(path, ids, where)
-            return receipt
+        return self.eraser.erase(path)
 
     # usage waits in memory for the next write: recall never writes ----------------------------
 
@@ -275,15 +262,6 @@ class Engine:
 
         What policies have hidden is forgotten once it is older than `retention`, if that was given.
         """
-        with told(self.plugins, "consolidate", path) as done:
-            report = self._consolidated(path, budget, proceed, tidy=tidy)
-            done.answer = report
-            return report
-
-    def _consolidated(
-        self, path: tuple[str, ...], budget: float | None, proceed: Callable[[], bool] | None, *,
-        tidy: bool,
-    ) -> Report:  # fmt: skip
         self.shown.store(path)
         self._credit(path)
         report = self.consolidator.consolidate(path, budget, proceed, tidy=tidy)
@@ -308,7 +286,12 @@ class Engine:
                     total = summed(total, reader.stats(row))
                 after = rows[-1].number
         size, log = self.store.size
-        return replace(total, bytes=size, log_bytes=log)
+        embedder = self.models.embedder
+        return replace(
+            total, bytes=size, log_bytes=log, format=self.store.format,
+            embedder=None if embedder is None else embedder.name, preset=self.preset.name,
+            plugins=self.plugins.versions,
+        )  # fmt: skip
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> Report:
         """Rebuild all scopes. Cut short, what is missing is queued at the next opening."""

@@ -16,10 +16,12 @@ from stepwell.memory.engine import Engine
 from stepwell.memory.opening import open_engine
 from stepwell.memory.repairing import repair
 from stepwell.memory.scope import Scope, join
+from stepwell.memory.telling import tells
 from stepwell.models import Report, Stats
 from stepwell.plugins import Preset
 
 
+@tells(lambda _: (), prefix="memory.", apart=("scope", "presets", "close"))
 class Memory:
     """What one store remembers, in scopes that no verb crosses. Made by `Memory.open`.
 

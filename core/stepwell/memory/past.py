@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import attrgetter
 
 from stepwell.filters import Filter
 from stepwell.memory.arguments import query_of, seconds_of
 from stepwell.memory.engine import Engine
+from stepwell.memory.telling import tells
 from stepwell.models import Context, Explanation, Recall, Record
 from stepwell.searching import Moment, ScopeView
 
 
+@tells(attrgetter("path"))
 class Past:
     """What was said by a time and held then. What was forgotten since stays forgotten."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import IO, Any
 
 from pydantic_core import CoreSchema
@@ -35,6 +36,7 @@ from stepwell.memory.engine import Engine
 from stepwell.memory.opening import OPTIONS, open_engine
 from stepwell.memory.past import Past
 from stepwell.memory.tasks import Task, tasks
+from stepwell.memory.telling import MANY, tells
 from stepwell.memory.trees import grow, told
 from stepwell.memory.uris import as_uri
 from stepwell.models import (
@@ -55,6 +57,7 @@ from stepwell.models import (
 from stepwell.searching import Moment
 
 
+@tells(attrgetter("path"), apart=("within", "at", "task", "close"), named=MANY)
 class Scope:
     """One tenant's memory. No verb reads or writes anything of another scope.
 
@@ -344,7 +347,7 @@ class Scope:
             ids = [record_or_turn_id]
         elif record_or_turn_id is not None:
             ids = [id_of(name) for name in record_or_turn_id]
-        return self._engine.ready().forget(self.path, ids, where)
+        return self._engine.ready().eraser.forget(self.path, ids, where)
 
     def erase(self) -> ErasureReceipt:
         """Erase the whole scope, its name and tombstones included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from stepwell.mechanisms.interacting import interaction
 from stepwell.memory.arguments import fraction, query_of, seconds_of, turn_of, turns_of
 from stepwell.memory.crediting import sums, told
 from stepwell.memory.engine import Engine
+from stepwell.memory.telling import MANY, tells
 from stepwell.models import (
     CREDITED,
     SHOWN,
@@ -34,8 +36,10 @@ from stepwell.searching import ScopeView
 _TRIES = 5
 _ALL = 2**62
 _TASKS = Filter(kind=Kind.TASK, level=1)
+_NAMED = {"__enter__": "task", "value": "task.value"}
 
 
+@tells(attrgetter("_path"), apart=("showed",), named=MANY | _NAMED)
 class Task:
     """A task that is being worked on. Made by `Scope.task`.
 

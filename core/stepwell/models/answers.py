@@ -184,10 +184,14 @@ class Report:
 class Stats:
     """What a scope holds, or a whole store: numbers alone, and times of storing.
 
-    `records` counts those that take part by their kind ("episode" are the turns), `aside` those
-    that do not, by their status. `waiting` and `parked` are tasks of consolidation, done later or
-    failed; `forgotten` are turn ids that are refused. Of a store also: how many `scopes`, and the
-    `bytes` of its file and of its write-ahead log.
+    `records` counts those that take part by their kind ("episode" are the turns), `levels` the same
+    by their level, `aside` those that do not, by their status. `waiting` and `parked` are tasks of
+    consolidation, done later or failed; `forgotten` are turn ids that are refused.
+
+    Of a store also: how many `scopes`, the `bytes` of its file and of its write-ahead log, the
+    `format` of the file, a number that rises with its versions; and what it is open with: the names
+    of the `embedder` (None where recall goes by words alone) and the `preset`, and the active
+    `plugins`, each with the version of its distribution, None where that is not known.
     """
 
     records: dict[str, int] = field(default_factory=dict)
@@ -203,6 +207,11 @@ class Stats:
     scopes: int = 1
     bytes: int | None = None
     log_bytes: int | None = None
+    levels: dict[int, int] = field(default_factory=dict)
+    format: int | None = None
+    embedder: str | None = None
+    preset: str | None = None
+    plugins: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def turns(self) -> int:
@@ -214,8 +223,9 @@ class Stats:
 class Done:
     """A verb that is over: what it was, where, how many seconds it took, what it came to.
 
-    `counts` are the numbers of its answer: of `remember` what was stored and skipped, of `recall`
-    the hits, and so on. `error` is the name of what it raised, if it did.
+    `scope` is empty for a verb of the whole memory. `counts` are the numbers of its answer: of
+    `remember` what was stored and skipped, of `recall` the hits, and so on. `error` is the name of
+    what it raised, if it did.
     """
 
     verb: str
@@ -223,6 +233,15 @@ class Done:
     seconds: float
     counts: dict[str, int] = field(default_factory=dict)
     error: str | None = None
+
+
+@dataclass(slots=True)
+class Doing:
+    """A verb under way: what it is, and where; `done` once it is over, None till then."""
+
+    verb: str
+    scope: tuple[str, ...]
+    done: Done | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, distributions
 from threading import RLock
 from typing import TypeVar, cast
@@ -25,7 +26,19 @@ import pluggy
 from stepwell import hookspecs
 from stepwell.contracts.presets import Preset, name_of
 from stepwell.errors import PluginFailed, PluginInvalid, PluginMissing, PresetUnknown
-from stepwell.plugins.implementing import HOOKS, PROJECT, Impl, Plugin, Unfit, call, examined, told
+from stepwell.plugins.implementing import (
+    HOOKS,
+    PROJECT,
+    Impl,
+    Plugin,
+    Unfit,
+    call,
+    examined,
+    marks,
+    told,
+)  # fmt: skip
+from stepwell.plugins.versions import versions
+from stepwell.plugins.wrapping import entered
 
 __all__ = ["Plugins", "Preset"]
 
@@ -56,6 +69,8 @@ class Plugins:
         self._of_preset: tuple[Plugin, ...] = ()  # active, but not available by name
         self._active: tuple[Plugin, ...] | None = None
         self._impls: dict[str, tuple[Impl, ...]] = dict.fromkeys(HOOKS, ())
+        self._versions: dict[str, str | None] | None = None
+        self.watched = False  # whether anybody is told of verbs: each of them asks
         for name, thing in builtins:
             self._add(name, "built-in", thing)
         self._builtins = tuple(self._available.values())
@@ -98,12 +113,21 @@ class Plugins:
                     raise _namesakes(plugin.name, by_name[plugin.name], plugin)
             impls = [impl for plugin in active for impl in plugin.impls]
             self._impls = {hook: tuple(i for i in impls if i.hook == hook) for hook in HOOKS}
+            self.watched = self.has("around_verb") or self.has("on_verb")
             self._active, self._of_preset = active, tuple(fresh.values())
+            self._versions = None
 
     @property
     def active(self) -> tuple[str, ...]:
         """The names of the active plugins, in order."""
         return tuple(plugin.name for plugin in self._active or ())
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """The active plugins and the versions of their distributions, None where not known."""
+        if self._versions is None:
+            self._versions = versions(self._active or (), self._entries.values())
+        return dict(self._versions)
 
     def has(self, hook: str) -> bool:
         """Whether any active plugin implements the hook."""
@@ -182,7 +206,11 @@ class Plugins:
         for impl in self._impls[hook]:
             answer = call(impl, arguments)
             if type(answer) is PluginFailed:
-                _logger.error("%s", answer)
+                _logger.error("%s", answer, extra=marks(impl, arguments))
+
+    def around(self, hook: str, **arguments: object) -> AbstractContextManager[object]:
+        """Inside of what everyone puts around it; a failure is logged."""
+        return entered(self._impls[hook], arguments)
 
     def _find(self) -> None:
         for entry in _entry_points(self._broken):
@@ -213,7 +241,8 @@ class Plugins:
     def _is_off(self, name: str) -> bool:
         if name not in self._off or name in self._available:
             return False
-        _logger.warning("plugin %r is left out: it is switched off by %s", name, OFF)
+        mark = _mark(name)
+        _logger.warning("plugin %r is left out: it is switched off by %s", name, OFF, extra=mark)
         return True
 
     def _resolve(self, name: str) -> Plugin:
@@ -268,7 +297,7 @@ class Plugins:
             try:
                 self._resolve(name)
             except PluginInvalid as error:
-                _logger.warning("%s", error)
+                _logger.warning("%s", error, extra=_mark(name))
 
     def _at_hand(self) -> list[Plugin]:
         """What is named, the later first; then the built-ins."""
@@ -310,6 +339,10 @@ def _entry_points(broken: dict[str, str]) -> list[EntryPoint]:
             name = str(distribution.name)
             broken[name] = f"the entry points of {name} cannot be read ({type(error).__name__})"
     return sorted(found.values(), key=lambda entry: entry.name)
+
+
+def _mark(name: str) -> dict[str, object]:
+    return {"stepwell_plugin": name}
 
 
 def _source(entry: EntryPoint) -> str:

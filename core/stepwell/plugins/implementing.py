@@ -97,8 +97,18 @@ def call(
         flaw = "its answer was refused: " * checking + told(error, impl.module)
     took = time.perf_counter() - started
     if took > SLOW_SECONDS:
-        _logger.warning("plugin %r took %.1f s in hook %r", impl.plugin, took, impl.hook)
+        said = {**marks(impl, arguments), "stepwell_seconds": took}
+        _logger.warning(
+            "plugin %r took %.1f s in hook %r", impl.plugin, took, impl.hook, extra=said
+        )
     return failed(impl.plugin, impl.hook, flaw) if flaw else answer
+
+
+def marks(impl: Impl, arguments: Mapping[str, object]) -> dict[str, object]:
+    """What a log's record tells of a call, beside its message: names alone."""
+    told: dict[str, object] = {"stepwell_plugin": impl.plugin, "stepwell_hook": impl.hook}
+    verb = arguments.get("doing") or arguments.get("done")
+    return told if verb is None else {**told, "stepwell_verb": getattr(verb, "verb", None)}
 
 
 def _met(error: Exception, view: object) -> bool:

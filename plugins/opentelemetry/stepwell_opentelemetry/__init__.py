@@ -1,24 +1,26 @@
 """Spans and metrics of what stepwell does: `Memory.open(path, plugins=["opentelemetry"])`.
 
-Each verb is a span, in the span that its caller has begun, and counts into metrics. None of it
-holds remembered text, a question, or a name: a scope is told by a hash, or not at all.
+Each verb is a span, in the span that its caller has begun, around those that an embedder or a model
+begins inside of it, and counts into metrics. None of it holds remembered text, a question, or a
+name: a scope is told by a hash, or not at all.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import Counter, Histogram, MeterProvider
-from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
-from stepwell import Done, hookimpl
+from stepwell import Doing, Done, hookimpl
 
-__all__ = ["Telemetry", "on_verb"]
+__all__ = ["Telemetry", "around_verb"]
 
 _NAME: Final = "stepwell"
 #: What is counted beside being an attribute of a span.
@@ -57,26 +59,32 @@ class Telemetry:
             object.__setattr__(self, attribute, made)
 
     @hookimpl
-    def on_verb(self, done: Done) -> None:
-        """A span that has just ended, and its numbers."""
-        end = time.time_ns()
+    @contextmanager
+    def around_verb(self, doing: Doing) -> Iterator[None]:
+        """A span around the verb: what is begun inside, by an embedder or a model, lies in it."""
+        attributes: dict[str, AttributeValue] = {"stepwell.verb": doing.verb}
+        if self.scopes != "none" and doing.scope:
+            attributes["stepwell.scope"] = self._scope(doing.scope)
+        with self._tracer.start_as_current_span(
+            f"stepwell.{doing.verb}", kind=SpanKind.INTERNAL, attributes=attributes
+        ) as span:
+            yield
+            if doing.done is not None:
+                self._tell(doing.done, span)
+
+    def _tell(self, done: Done, span: Span) -> None:
+        """The numbers of a verb that is over, while its span is still the one at hand."""
         attributes: dict[str, AttributeValue] = {"stepwell.verb": done.verb}
         if done.error is not None:
             attributes["error.type"] = done.error
+            span.set_status(Status(StatusCode.ERROR, done.error))
+        span.set_attributes(
+            attributes | {f"stepwell.{name}": count for name, count in done.counts.items()}
+        )
         self._seconds.record(done.seconds, attributes)
         for name in _COUNTED:
             if done.counts.get(name):
                 self._counts.add(done.counts[name], {"stepwell.verb": done.verb, "item": name})
-        if self.scopes != "none":
-            attributes["stepwell.scope"] = self._scope(done.scope)
-        attributes |= {f"stepwell.{name}": count for name, count in done.counts.items()}
-        span = self._tracer.start_span(
-            f"stepwell.{done.verb}", kind=SpanKind.INTERNAL, attributes=attributes,
-            start_time=end - round(1e9 * done.seconds),
-        )  # fmt: skip
-        if done.error is not None:
-            span.set_status(Status(StatusCode.ERROR, done.error))
-        span.end(end)
 
     def _scope(self, path: tuple[str, ...]) -> str:
         told = "/".join(path)
@@ -89,8 +97,8 @@ _usual: list[Telemetry] = []
 
 
 @hookimpl
-def on_verb(done: Done) -> None:
+def around_verb(doing: Doing) -> AbstractContextManager[None]:
     """The plugin with its usual settings. Providers are asked for with the first verb."""
     if not _usual:
         _usual.append(Telemetry())
-    _usual[0].on_verb(done)
+    return _usual[0].around_verb(doing)

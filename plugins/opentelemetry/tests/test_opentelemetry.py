@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from stepwell import AsyncMemory, Filter, Memory
 from stepwell.errors import InvalidFilter
-from stepwell.testing import PolicyContract
+from stepwell.testing import HashingEmbedder, PolicyContract
 from stepwell_opentelemetry import Telemetry
 
 CANARY = "wormwood"
@@ -106,6 +106,69 @@ def test_a_span_lies_in_the_span_of_its_caller(seen):
         ("stepwell.recall", hosts["two"]),
         ("stepwell.recall", hosts["two"]),
     ]
+
+
+class Traced(HashingEmbedder):
+    """Begins a span of its own, as a client over HTTP does."""
+
+    def __init__(self, seen):
+        super().__init__(8)
+        self._tracer = seen.tracers.get_tracer("client")
+
+    def embed(self, texts, *, query=False):
+        with self._tracer.start_as_current_span("embed"):
+            return super().embed(texts, query=query)
+
+
+def test_what_is_begun_inside_of_a_verb_lies_in_its_span(seen):
+    tracer = seen.tracers.get_tracer("host")
+    with (
+        Memory.open(":memory:", embedder=Traced(seen), plugins=[seen.telemetry()]) as memory,
+        tracer.start_as_current_span("host"),
+    ):
+        memory.scope("ann").remember("It rains.")
+        memory.scope("ann").recall("rain")
+    spans = seen.spans.get_finished_spans()
+    by_id = {span.context.span_id: span.name for span in spans}
+    lies = [(s.name, by_id[s.parent.span_id]) for s in spans if s.parent is not None]
+    assert {("embed", "stepwell.remember"), ("embed", "stepwell.recall")} <= {*lies}
+    assert ("stepwell.remember", "host") in lies
+    assert ("embed", "host") not in lies
+
+
+def test_an_async_verb_is_around_what_is_begun_in_its_thread(seen):
+    async def main():
+        tracer = seen.tracers.get_tracer("host")
+        async with AsyncMemory.open(
+            ":memory:", embedder=Traced(seen), plugins=[seen.telemetry()]
+        ) as memory:
+            with tracer.start_as_current_span("host"):
+                await asyncio.gather(*(memory.scope(n).remember("It rains.") for n in "ab"))
+
+    asyncio.run(main())
+    spans = seen.spans.get_finished_spans()
+    (host,) = [span.context.span_id for span in spans if span.name == "host"]
+    verbs = {span.context.span_id for span in spans if span.name == "stepwell.remember"}
+    assert len(verbs) == 2
+    assert {s.parent.span_id for s in spans if s.name == "stepwell.remember"} == {host}
+    # An embedding span outside of any verb is that of the opening.
+    assert {s.parent.span_id for s in spans if s.name == "embed" and s.parent} == verbs
+
+
+def test_what_a_verb_raises_is_told_by_its_name_alone(seen):
+    class Raises(HashingEmbedder):
+        def embed(self, texts, *, query=False):
+            raise KeyboardInterrupt(f"{texts}")
+
+    with (
+        Memory.open(":memory:", embedder=Raises(8), plugins=[seen.telemetry()]) as memory,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        memory.scope("a").remember(CANARY)
+    (span,) = seen.spans.get_finished_spans()
+    assert span.attributes["error.type"] == "KeyboardInterrupt"
+    assert not span.events
+    assert CANARY not in span.to_json()
 
 
 @pytest.mark.parametrize("scopes", ["hashed", "none"])

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from typing import Any
 
 from stepwell.contracts import ScopeRow
-from stepwell.defaults.sqlite.codec import KINDS, STATUSES, loads, moment
+from stepwell.defaults.sqlite.codec import (
+    KIND_CODE,
+    KINDS,
+    STATUS_CODE,
+    STATUSES,
+    loads,
+    moment,
+)  # fmt: skip
 from stepwell.defaults.sqlite.shapes import is_secret
 from stepwell.errors import StoreDamaged
 from stepwell.identity import keyed
-from stepwell.models import Stats
+from stepwell.models import Kind, Stats, Status
 
-_RECORDS = (
-    "SELECT kind, status, count(*), min(stored_at), max(stored_at) FROM records "
-    "WHERE scope = ? GROUP BY kind, status"
+# Nearly all are turns that take part: whoever sorts these by groups too takes twice as long.
+_ALL = "SELECT count(*), min(stored_at), max(stored_at) FROM records WHERE scope = ?"
+_OTHERS = (
+    "SELECT level, kind, status, count(*) FROM records "
+    "WHERE scope = ? AND NOT (level = 0 AND kind = ? AND status = ?) GROUP BY level, kind, status"
 )
+_TURN = KIND_CODE[Kind.EPISODE], STATUS_CODE[Status.ACTIVE]
 _COUNTS = {
     "edges": "SELECT count(*) FROM edges WHERE scope = ?",
     "slots": "SELECT count(*) FROM slots WHERE scope = ?",
@@ -83,20 +94,24 @@ class ScopeReader:
 
     def stats(self, scope: ScopeRow) -> Stats:
         """What a scope holds, in numbers."""
-        records: dict[str, int] = {}
-        aside: dict[str, int] = {}
-        times: list[int] = []
-        for kind, status, count, first, last in self._db.execute(_RECORDS, (scope.number,)):
-            name = STATUSES[status - 2].value
-            told, what = (records, KINDS[kind - 2].value) if name == "active" else (aside, name)
-            told[what] = told.get(what, 0) + count
-            times += [first, last]
+        held, first, last = self._db.execute(_ALL, (scope.number,)).fetchone()
+        groups = self._db.execute(_OTHERS, (scope.number, *_TURN)).fetchall()
+        turns = held - sum(group[3] for group in groups)
+        records, levels, aside = Counter[str](), Counter[int](), Counter[str]()
+        for level, kind, status, count in [(0, *_TURN, turns)] * bool(turns) + groups:
+            if STATUSES[status - 2] is Status.ACTIVE:
+                records[KINDS[kind - 2].value] += count
+                levels[level] += count
+            else:
+                aside[STATUSES[status - 2].value] += count
         counts = {
             name: self._db.execute(sql, (scope.number,)).fetchone()[0]
             for name, sql in _COUNTS.items()
         }
-        first, last = (moment(min(times)), moment(max(times))) if times else (None, None)
-        return Stats(records, aside, first=first, last=last, **counts)
+        return Stats(
+            dict(records), dict(aside), first=moment(first), last=moment(last),
+            levels=dict(sorted(levels.items())), **counts,
+        )  # fmt: skip
 
     def _scope(self, row: tuple[Any, ...]) -> ScopeRow:
         number, content, head, purges = row

@@ -19,6 +19,7 @@ from stepwell.defaults.sqlite.documents import DocumentKeeper
 from stepwell.defaults.sqlite.meanings import Connection
 from stepwell.defaults.sqlite.purging import Purger
 from stepwell.defaults.sqlite.reading import Reader
+from stepwell.defaults.sqlite.schema import VERSION
 from stepwell.defaults.sqlite.shapes import is_secret
 from stepwell.errors import (
     StoreBusy,
@@ -270,6 +271,11 @@ class SqliteStore(DocumentKeeper):
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     # upkeep -----------------------------------------------------------------------------------
+
+    @property
+    def format(self) -> int:
+        """The version of the file's format: any other was brought to it, or refused."""
+        return VERSION
 
     @property
     def size(self) -> tuple[int, int]:

@@ -74,6 +74,8 @@ class Scopes(Base):
         with store.reading() as reader:
             before = reader.stats(ours.scope)
             assert sum(before.records.values()) == reader.count(ours.scope, None)
+            assert sum(before.levels.values()) == sum(before.records.values())
+            assert before.levels[0] == reader.count(ours.scope, Filter(level=0))
             assert before.turns == reader.count(ours.scope, Filter(level=0))
             assert before.waiting == len(reader.work(ours.scope, MANY))
             assert before.slots == len(reader.slots(ours.scope))
@@ -82,6 +84,7 @@ class Scopes(Base):
         with store.reading() as reader:
             assert reader.stats(ours.scope) == before
         assert store.size[0] > 0
+        assert store.format >= 1
 
     def test_scopes_are_listed_in_the_order_of_their_making(self, store: Store) -> None:
         """Page by page, each once."""
