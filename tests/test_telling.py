@@ -188,7 +188,9 @@ def test_there_is_no_verb_that_is_not_told(face):
 
 @pytest.mark.parametrize(("face", "name"), EVERY, ids=[f"{f.__name__}.{n}" for f, n in EVERY])
 def test_each_verb_is_told_once_under_its_name(face, name, listener, tmp_path):
-    with Memory.open(tmp_path / "a.db", embedder=None, plugins=[listener]) as memory:
+    with Memory.open(
+        tmp_path / "a.db", embedder=None, plugins=[listener], discover=False
+    ) as memory:
         scope = memory.scope("acme", "ann")
         scope.remember("It rains.", id="t1")
         with scope.task("Stay dry."):

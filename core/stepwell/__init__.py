@@ -10,7 +10,7 @@ with Memory.open("team.db") as memory:
 
 from __future__ import annotations
 
-import logging
+import logging as _logging
 
 from stepwell import errors
 from stepwell.aio import AsyncMemory, AsyncScope
@@ -100,4 +100,4 @@ __all__ = [
     "errors", "hookimpl",
 ]  # fmt: skip
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())
