@@ -28,17 +28,20 @@ from stepwell.testing.fakes import (
 if TYPE_CHECKING:
     from stepwell.testing.embedders import EmbedderContract
     from stepwell.testing.evaluating import matches
+    from stepwell.testing.fences import FenceContract
     from stepwell.testing.indexes import IndexContract, WordsContract
     from stepwell.testing.policies import PolicyContract
     from stepwell.testing.stores import StoreContract
 
 __all__ = [
-    "BROKEN_JSON", "BrokenPlugin", "EmbedderContract", "FakeClock", "HashingEmbedder",
-    "IndexContract", "PolicyContract", "ScriptedModel", "StoreContract", "WordsContract", "matches",
+    "BROKEN_JSON", "BrokenPlugin", "EmbedderContract", "FakeClock", "FenceContract",
+    "HashingEmbedder", "IndexContract", "PolicyContract", "ScriptedModel", "StoreContract",
+    "WordsContract", "matches",
 ]  # fmt: skip
 
 _ROOMS = {
     "EmbedderContract": "stepwell.testing.embedders",
+    "FenceContract": "stepwell.testing.fences",
     "IndexContract": "stepwell.testing.indexes",
     "PolicyContract": "stepwell.testing.policies",
     "StoreContract": "stepwell.testing.stores",
