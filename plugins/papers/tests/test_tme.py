@@ -378,15 +378,15 @@ def test_two_thousand_steps_are_quick() -> None:
             scope = memory.scope("a")
             with scope.task("Find it", id="g") as task:
                 task.remember_many(long(count))
-                begun = time.perf_counter()
+                begun = time.thread_time()
                 report = scope.consolidate()
-                took[count] = time.perf_counter() - begun
+                took[count] = time.thread_time() - begun
                 assert (report.parked, report.finished) == ((), True)
                 task.recall("warm")
                 times = []
                 for n in range(9):
-                    begun = time.perf_counter()
+                    begun = time.thread_time()
                     task.context(f"drawer {n}", budget=300)
-                    times.append(time.perf_counter() - begun)
+                    times.append(time.thread_time() - begun)
     assert sorted(times)[4] < 0.1  # some 5 ms on a machine that has nothing else to do
     assert took[2000] < 12 * took[500]
