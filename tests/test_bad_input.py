@@ -380,6 +380,24 @@ def test_a_polite_no_is_in_the_receipt():
         assert receipt.skipped[0].reason == "noise"
 
 
+def test_a_new_text_of_a_turn_is_screened_as_a_new_turn_is():
+    def screen(self, turns):
+        return [
+            Rejected(t, "noise")
+            if "spam" in t.text
+            else t.model_copy(update={"text": t.text.replace("secret", "…")})
+            for t in turns
+        ]
+
+    with Memory.open(embedder=None, plugins=[plugin(screen_turns=screen)]) as memory:
+        scope = memory.scope("a")
+        scope.remember("ham", id="t1")
+        assert scope.revise("t1", "a secret ham").text == "a … ham"
+        with pytest.raises(InvalidTurn, match="'t1': refused, noise"):
+            scope.revise("t1", "spam")
+        assert scope.get("t1").text == "a … ham"
+
+
 @pytest.mark.parametrize("hook", ["on_committed", "on_recalled", "on_verb", "around_verb"])
 def test_a_listener_that_fails_is_logged_and_nothing_more(hook, caplog):
     argument = {"on_committed": "ops", "on_recalled": "recall", "on_verb": "done"}

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.campaigns import cancelled, hostile, injected, planted, poisoned, power, walls
+from tests.campaigns import (
+    cancelled,
+    hostile,
+    injected,
+    planted,
+    poisoned,
+    power,
+    redacted,
+    same,
+    walls,
+)
 from tests.campaigns.__main__ import CAMPAIGNS, ROOT
 
 
@@ -44,6 +54,17 @@ def test_a_hostile_file_ends_in_a_typed_error_or_a_right_answer(tmp_path):
 def test_a_text_means_itself_in_every_place_or_is_refused(tmp_path):
     found = injected.campaign(tmp_path, count=3, seed=7, words=injected.PLAIN[:2])
     assert not found["wrong"], found
+
+
+def test_with_redaction_no_personal_data_is_stored_told_shown_or_logged(tmp_path):
+    found = redacted.campaign(tmp_path, records=60, seed=2)
+    assert found["ok"], found
+    assert found["values"] > 300
+
+
+def test_the_same_said_seed_and_clock_give_the_same_answers_in_any_process():
+    found = same.campaign(runs=2, seed=1)
+    assert found["ok"], found
 
 
 def test_each_campaign_is_a_command_and_stands_on_the_page_of_guarantees():

@@ -71,7 +71,7 @@ def presets() -> Mapping[str, Preset] | None:
 def screen_turns(turns: Sequence[Turn], view: View) -> Sequence[Turn | Rejected]:
     """Fold: the turns redacted, tagged with origin and trust, or Rejected. Same length and order.
 
-    When it raises, `remember` fails and nothing is written.
+    When it raises, `remember` fails and nothing is written. A new text for `revise` is one turn.
     """
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stepwell.committing import Committer, label, queue_keys, screened, sized, unkeyed
-from stepwell.contracts import NewRecord, Rejected, ScopeRow, StoreWriter
+from stepwell.contracts import NewRecord, Rejected, ScopeRow, StoreWriter, View
 from stepwell.errors import InvalidTurn, StoreBusy, UnknownRecord
 from stepwell.identity import content_hash, keyed, record_id
 from stepwell.models import (
@@ -79,11 +79,16 @@ class Writer:
         raise StoreBusy("the scope was erased again and again during the call")
 
     def revise(self, path: tuple[str, ...], name: str, text: str) -> str:
-        """Give a record another text; its id. Raises UnknownRecord, VersionConflict."""
+        """Give a record another text, once that is screened; its id.
+
+        Raises UnknownRecord, VersionConflict, InvalidTurn, PluginFailed.
+        """
         with self._searcher.view(path) as view:
             row, record = view.row, view.get(name)
             if row is None or record is None:
                 raise UnknownRecord("this scope holds no record of that id")
+            if self._plugins.has("screen_turns"):
+                text = self._screened(record, text, view)
             if record.text == text:
                 return record.id
             fresh = record.model_copy(update={"text": text})
@@ -116,6 +121,18 @@ class Writer:
                 draft.refused = answer.reason or "rejected"
             else:
                 draft.screened = answer
+
+    def _screened(self, record: Record, text: str, view: View) -> str:
+        """What policies make of a record's new text: it comes in as a turn does."""
+        asked = Turn(
+            text=text, id=record.turn, actor=record.actor, role=record.role,
+            origin=record.origin, trust=record.trust, session=record.session, at=record.said_at,
+            task=record.task, payload=record.payload,
+        )  # fmt: skip
+        (answer,) = screened(self._plugins, [asked], view)
+        if isinstance(answer, Rejected):
+            raise InvalidTurn(f"turn {label(asked)}: refused, {answer.reason or 'rejected'}")
+        return answer.text
 
     def _scope(self, path: tuple[str, ...]) -> ScopeRow:
         """The scope, as it is or as it will be."""

@@ -121,7 +121,10 @@ class Scope:
         return histories.identified(self._engine.ready(), self.path, turns_of(turns))
 
     def revise(self, record_or_turn_id: str, text: str) -> Record:
-        """Give a record another text; the old one stays in its history. The record as it is now."""
+        """Give a record another text; the old one stays in its history. The record as it is now.
+
+        The text is screened as a turn's is. Raises UnknownRecord, InvalidTurn, VersionConflict.
+        """
         checked = text_of(text)
         name = self._engine.ready().writer.revise(self.path, record_or_turn_id, checked)
         revised = self.get(name)

@@ -158,6 +158,9 @@ def _apply(rule: _Rule, text: str) -> str:
 def _redact_json(value: JsonValue) -> JsonValue:
     if isinstance(value, str):
         return redact(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        told = redact(str(value))  # the number of a card
+        return value if told == str(value) else told
     if isinstance(value, list):
         return [_redact_json(item) for item in value]
     if isinstance(value, dict):

@@ -238,7 +238,12 @@ def test_every_part_of_a_turn_that_is_stored_as_text_is_redacted():
             "action": "mail ada@example.com",
             "observation": "sent to ada@example.com",
             "attachments": [{"ref": "file:1", "caption": "the card of ada@example.com"}],
-            "payload": {"to": ["ada@example.com", {"cc": "bob@example.com"}], "count": 2},
+            "payload": {
+                "to": ["ada@example.com", {"cc": "bob@example.com"}],
+                "card": 4111111111111111,
+                "count": 2,
+                "sent": True,
+            },
         }
     )
     [screened] = screen_turns([turn])
@@ -250,7 +255,12 @@ def test_every_part_of_a_turn_that_is_stored_as_text_is_redacted():
             "action": "mail [email]",
             "observation": "sent to [email]",
             "attachments": [{"ref": "file:1", "caption": "the card of [email]"}],
-            "payload": {"to": ["[email]", {"cc": "[email]"}], "count": 2},
+            "payload": {
+                "to": ["[email]", {"cc": "[email]"}],
+                "card": "[card]",
+                "count": 2,
+                "sent": True,
+            },
         }
     )
 
@@ -268,6 +278,8 @@ def test_what_is_redacted_never_reaches_the_file(tmp_path):
         scope.remember("Write to ada@example.com about the boat.", id="t1")
         [hit] = scope.recall("Whom to write to about the boat?")
         assert hit.record.text == "Write to [email] about the boat."
+        revised = scope.revise("t1", "Write to ada@example.com, about the boat.")
+        assert revised.text == "Write to [email], about the boat."
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"about the boat" in written
     assert not re.search(rb"ada@|example\.com", written)
