@@ -148,6 +148,7 @@ def _set_right(writer: Purger) -> dict[str, int]:
     apply(RIGHTED)
     for number, secret in secrets:
         counts["derived"] += _identify(db, number, secret)
+        _name_slots(db, number, secret)
     lost = db.execute(_LOST).fetchone()[0]
     apply(LEFT_OUT)
     while many := db.execute(RESTLESS).rowcount:
@@ -191,6 +192,16 @@ def _name_scopes(writer: Purger) -> int:
     return lost
 
 
+def _name_slots(db: sqlite3.Connection, number: int, secret: bytes) -> None:
+    """Every slot is found by its name."""
+    for mac, content in db.execute(_SLOTS, (number,)).fetchall():
+        right = keyed(secret, "slot", json.loads(content)["name"])
+        if mac != right:
+            db.execute("UPDATE OR REPLACE slots SET mac = ? WHERE scope = ? AND mac = ?",
+                       (right, number, mac))  # fmt: skip
+
+
+_SLOTS = "SELECT s.mac, b.content FROM slots s JOIN bodies b ON b.body = s.body WHERE s.scope = ?"
 _FORGET_HASHES = (
     "DELETE FROM handles WHERE scope = ?",
     "DELETE FROM slots WHERE scope = ?",
