@@ -366,9 +366,32 @@ def test_what_is_imported_is_told_also_where_the_file_breaks_off(store, run, mon
 
     code, said, wrong = take("".join(lines[:3]))
     assert code == Exit.STORE
-    assert "2 turns" in said
+    assert "2 turns before it failed; what came in stays" in said
+    assert "call it again" not in said
     assert "the file is cut off" in wrong
+    code, said, wrong = take("{")
+    assert (code, said) == (Exit.STORE, "nothing came in\n")
     code, said, _ = take("".join([*lines[:3], '{"turn": {}}\n', *lines[3:]]))
     assert code == Exit.TROUBLE
     assert "line 4" in said
     assert run("import nothing.json --embedder none")[0] == Exit.STORE
+
+
+def test_no_store_is_made_by_a_slip_of_the_pen(tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("alice.jsonl").write_text("{}", encoding="utf-8")
+    for line in ("remember 'I moved.'", "import alice.jsonl"):
+        code, _, wrong = run(f"{line} --store new.db")
+        assert code in (Exit.USAGE, Exit.STORE)
+        assert wrong
+        assert not Path("new.db").exists()
+    code, _, wrong = run("import nothing.json --store new.db --scope acme/alice")
+    assert code == Exit.STORE
+    assert "nothing.json" in wrong
+    assert not Path("new.db").exists()
+    Path("new.db").touch()
+    for line in ("recall rain", "check", "consolidate", "forget t1 --yes"):
+        code, _, wrong = run(f"{line} --store new.db --scope acme/alice")
+        assert code == Exit.STORE
+        assert "the file is empty" in wrong
+        assert not Path("new.db").stat().st_size

@@ -170,6 +170,89 @@ def test_a_scope_that_has_lost_its_name_keeps_its_turns(good, tmp_path):
     )
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_of_a_file_that_is_cut_off_what_is_left_is_taken_over(good, tmp_path, share, monkeypatch):
+    monkeypatch.setattr(salvaging, "_HALVED", 2000)
+    path, before, _ = good
+    copy, sound = tmp_path / "copy.db", tmp_path / "sound.db"
+    held = path.read_bytes()
+    copy.write_bytes(held[: int(len(held) * share)])
+    report = Memory.repair(copy, sound)
+    assert not report.ok
+    after = said(sound)
+    assert all(turns.items() <= before[names].items() for names, turns in after.items() if turns
+               and names in before)  # fmt: skip
+    assert report.counts["turns"] == sum(map(len, after.values()))
+    if share > 0.5:
+        assert report.counts["turns"]
+    if report.counts["forgotten"] == 0:
+        assert any("forgotten" in note for note in report.notes)
+    with Memory.open(sound) as memory:
+        assert memory.check().ok
+    assert copy.read_bytes() == held[: int(len(held) * share)]
+
+
+_GRAVE = (
+    "(SELECT handle FROM handles WHERE ref IS NULL AND scope = (SELECT max(scope) FROM handles)"
+    " LIMIT 1)"
+)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        f"UPDATE handles SET content = 1 WHERE handle = {_GRAVE}",
+        f"UPDATE handles SET content = x'00' WHERE handle = {_GRAVE}",
+        f"UPDATE handles SET ref = 'x' WHERE handle = {_GRAVE}",
+        f"UPDATE handles SET ref = (SELECT max(ref) FROM records) WHERE handle = {_GRAVE}",
+        (
+            "UPDATE bodies SET scope = (SELECT min(scope) FROM scopes) WHERE body ="
+            " (SELECT body FROM scopes ORDER BY scope DESC LIMIT 1)"
+        ),
+        (
+            "UPDATE scopes SET body = (SELECT min(body) FROM scopes) WHERE scope ="
+            " (SELECT max(scope) FROM scopes)"
+        ),
+    ],
+)
+def test_whatever_a_tombstone_s_row_says_the_turn_stays_refused(good, tmp_path, damage):
+    path, before, _ = good
+    copy, sound = tmp_path / "copy.db", tmp_path / "sound.db"
+    shutil.copy(path, copy)
+    db = sqlite3.connect(copy)
+    assert db.execute(damage).rowcount == 1
+    db.commit()
+    db.close()
+    Memory.repair(copy, sound)
+    assert said(sound) == before
+    with Memory.open(sound) as memory:
+        assert memory.check().ok
+        for n in range(0, 300, 7):
+            (refused,) = memory.scope("many").remember("again", id=f"m{n}").skipped
+            assert refused.reason == "forgotten"
+
+
+def test_two_records_of_one_id_get_their_own_again(good, tmp_path):
+    path, before, _ = good
+    copy, sound = tmp_path / "copy.db", tmp_path / "sound.db"
+    shutil.copy(path, copy)
+    db = sqlite3.connect(copy)
+    db.execute(
+        "UPDATE records SET id = (SELECT id FROM records WHERE scope = (SELECT max(scope) FROM "
+        "records) ORDER BY ref LIMIT 1) WHERE ref = (SELECT max(ref) FROM records)"
+    )
+    db.commit()
+    db.close()
+    assert Memory.repair(copy, sound).ok
+    assert said(sound) == before
+    with Memory.open(sound) as memory, Memory.open(path) as first:
+        assert memory.check().ok
+        many = (memory.scope("many"), first.scope("many"))
+        ids = [[record.id for record in scope.records(limit=1000)] for scope in many]
+        assert ids[0] == ids[1]
+        assert len(set(ids[0])) == len(ids[0])
+
+
 def test_nothing_is_overwritten_and_nothing_is_left_of_what_fails(good, tmp_path):
     path, _, _ = good
     there = tmp_path / "there.db"

@@ -102,6 +102,14 @@ DAMAGES: dict[str, str] = {
     ),
     "numbers begin anew": "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'contents'",
     "a key is of no kind": "UPDATE keys SET live = 7 WHERE kid = (SELECT max(kid) FROM keys)",
+    "a scope is not found by its path": (
+        "UPDATE scopes SET mac = x'00112233445566778899aabbccddeeff'"
+        " WHERE scope = (SELECT max(scope) FROM scopes)"
+    ),
+    "a slot is not found by its name": (
+        "UPDATE slots SET mac = x'00112233445566778899aabbccddeeff'"
+        " WHERE scope = (SELECT max(scope) FROM slots)"
+    ),
     "an op is unknown": ("UPDATE journal SET op = 99 WHERE pos = (SELECT max(pos) FROM journal)"),
 }
 

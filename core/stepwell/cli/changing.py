@@ -117,11 +117,15 @@ def consolidate(place: Place, *, budget: float | None, everyone: bool) -> int:
     return 0 if all(report.ok for report in reports.values()) else 1
 
 
+def counted(report: Report) -> str:
+    """What a longer work came to in numbers, but for what there is none of."""
+    return ", ".join(f"{count} {what}" for what, count in report.counts.items() if count)
+
+
 def show_report(place: Place, report: Report, name: str = "") -> None:
     """What a longer work made, and what is wrong or left."""
     screen = place.screen
-    counts = ", ".join(f"{count} {what}" for what, count in report.counts.items() if count)
-    screen.say(f"{name}  " if name else "", counts or "nothing was to be done")
+    screen.say(f"{name}  " if name else "", counted(report) or "nothing was to be done")
     for parked in report.parked:
         screen.say("parked: ", parked, style="yellow")
     for problem in report.problems:

@@ -106,7 +106,12 @@ def compact(place: Place) -> int:
 
 
 def _told(place: Place, report: Report) -> int:
-    place.screen.answer(report, lambda: show_report(place, report))
+    def show() -> None:
+        show_report(place, report)
+        for note in report.notes:
+            place.screen.remark(note)
+
+    place.screen.answer(report, show)
     return 0 if report.ok else 1
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import IO
 
 import click
 
-from stepwell.cli.changing import show_report
+from stepwell.cli.changing import counted, show_report
 from stepwell.cli.choosing import choosing
 from stepwell.cli.opening import Place, placed
 from stepwell.errors import ImportFailed
@@ -58,13 +59,15 @@ def import_(place: Place, source: str, form: str | None) -> int:
     stepwell import alice.jsonl --store team.db --scope acme/alice
     stepwell import chatgpt-export.zip --store team.db --scope acme/alice
     """
+    if source != "-":
+        Path(source).stat()  # before a store is made for what is not there
     given: str | IO[bytes] = sys.stdin.buffer if source == "-" else source
     try:
         with place.scope(make=True) as scope, place.screen.progress("importing") as step:
             report = scope.import_(given, format=form, progress=step)
     except ImportFailed as error:
         if isinstance(error.report, Report):
-            _told(place, error.report)
+            _told_before(place, error.report)
         raise
     _told(place, report)
     return 0 if report.ok else 1
@@ -77,6 +80,13 @@ def _told(place: Place, report: Report) -> None:
             place.screen.remark(note)
 
     place.screen.answer(report, show)
+
+
+def _told_before(place: Place, report: Report) -> None:
+    """What came in before an import failed; that stays."""
+    counts = counted(report)
+    said = f"{counts} before it failed; what came in stays" if counts else "nothing came in"
+    place.screen.answer(report, lambda: place.screen.say(said))
 
 
 COMMANDS = (export, import_)

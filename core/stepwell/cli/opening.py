@@ -48,8 +48,10 @@ class Place:
             raise click.UsageError("Which store? Name its file by --store, or by STEPWELL_STORE.")
         if path.startswith(_URI):
             path = unquote(path.removeprefix(_URI).partition("?")[0])
-        if not make and "://" not in path and not Path(path).exists():
+        if "://" not in path and not make and not Path(path).exists():
             raise click.ClickException(f"there is no store at {path}")
+        if "://" not in path and not make and _is_empty(Path(path)):
+            raise click.ClickException(f"there is no store at {path}: the file is empty")
         return path
 
     def _options(self, embedder: str) -> dict[str, Any]:
@@ -61,8 +63,12 @@ class Place:
 
     @contextmanager
     def scope(self, *, make: bool = False) -> Iterator[Scope]:
-        """The scope; where none is named, the only one that there is."""
-        with self.memory(make=make) as memory:
+        """The scope; where none is named, the only one that there is.
+
+        No store is made for a scope that nobody has named.
+        """
+        named_so = self.scope_name is not None or "?scope=" in (self.store or "")
+        with self.memory(make=make and named_so) as memory:
             yield self.chosen(memory)
 
     def chosen(self, memory: Memory) -> Scope:
@@ -76,6 +82,11 @@ class Place:
             some = "".join(f"\n  --scope {named(path)}" for path in held[:20])
             raise click.UsageError(f"Which scope? Name it by --scope.{some}")
         return memory.scope(*held[0])
+
+
+def _is_empty(path: Path) -> bool:
+    # With a log beside it the store may still lie in that.
+    return path.is_file() and not path.stat().st_size and not Path(f"{path}-wal").exists()
 
 
 def segments(name: str) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from stepwell.memory.opening import OPTIONS, open_engine
 from stepwell.models import Problem, Report
 
 _UNREAD = "some of it could not be read"
+_ANEW = "what is derived is to be made again: consolidate()"
+_AGAIN = "not all is known that was forgotten: sent again, some of it would be taken in"
 
 
 def repair(
@@ -32,6 +34,8 @@ def repair(
         for side in ("", "-wal", "-shm"):
             Path(to + side).unlink(missing_ok=True)
         raise
-    notes = ("what is derived is to be made again: consolidate()",) if anew else ()
+    notes: tuple[str, ...] = (_ANEW,) if anew else ()
+    if "handles" in made.unread or "scopes without a name" in made.counts:
+        notes += (_AGAIN,)
     unread = [Problem(_UNREAD, table) for table in made.unread]
     return Report(made.counts, problems=(*unread, *problems), notes=notes)

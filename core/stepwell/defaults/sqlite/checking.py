@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stepwell.defaults.sqlite.codec import EDGES, KINDS, LIVE, OPS, ORIGINS, STATUSES, WORKS
+from stepwell.defaults.sqlite.finding import misnamed
 from stepwell.defaults.sqlite.shapes import of_another_kind, said_wrongly
 from stepwell.errors import StoreDamaged
 from stepwell.models import Problem
@@ -148,6 +149,8 @@ def problems(db: sqlite3.Connection, *, pages: bool = True) -> Iterator[Problem]
     yield from _counted(db)
     for what, count in said_wrongly(db):
         yield Problem(what, f"{count} values", _RESTORE)
+    for what, count in misnamed(db):
+        yield Problem(what, f"{count} rows", _RESTORE)
     yield from _keys(db)
 
 

@@ -48,6 +48,16 @@ _RECORDS = (
 )
 
 
+#: A tombstone stays one whatever else its row says; and what leads to no number may be one.
+_GRAVES: Final = (
+    "UPDATE handles SET content = NULL WHERE ref IS NULL",
+    (
+        "UPDATE handles SET ref = NULL, content = NULL WHERE typeof(ref) <> 'integer' AND "
+        "ref IS NOT NULL AND typeof(handle) = 'blob' AND handle NOT IN (SELECT id FROM records)"
+    ),
+)
+
+
 #: What is counted as what, the statement, and what is bound in it.
 Step = tuple[str | None, str, Row]
 
@@ -198,6 +208,8 @@ def cleared(db: sqlite3.Connection) -> int:
 
     How many rows are left out.
     """
+    for sql in _GRAVES:
+        db.execute(sql)
     out = sum(db.execute(sql).rowcount for sql in _OUT)
     out += sum(db.execute(sql, BOUNDS).rowcount for sql in _UNTIMELY)
     for use, body, content in db.execute(BODIES).fetchall():

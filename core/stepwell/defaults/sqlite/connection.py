@@ -53,7 +53,23 @@ def connect(path: str, *, read_only: bool = False) -> Connection:
         return _connect(path, Connection, read_only=read_only)
 
 
-def _connect(path: str, kind: type[C], *, read_only: bool) -> C:
+def connect_damaged(path: str) -> Connection:
+    """A connection to read what can be read of a damaged store, also where it is cut off.
+
+    Raises the StoreError family; NotAStore, StoreDamaged where not even the tables can be told.
+    """
+    with typed_errors(path):
+        connection = _connect(path, Connection, read_only=True, damaged=True)
+        try:
+            _recognised(connection, path)
+            connection.execute("PRAGMA cell_size_check = OFF")  # a bad cell spoils no good one
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _connect(path: str, kind: type[C], *, read_only: bool, damaged: bool = False) -> C:
     """As `connect`, of any kind. Raises sqlite3.Error."""
     if path == MEMORY:
         target, uri = MEMORY, False
@@ -79,7 +95,9 @@ def _connect(path: str, kind: type[C], *, read_only: bool) -> C:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
         harden: Any = getattr(connection, "setconfig", None)  # from Python 3.12 on
         for setting, on in _HARDENED if harden is not None else ():
-            harden(setting, on)
+            harden(setting, on and not damaged)
+        if damaged:  # or SQLite reads nothing of a file that is shorter than it says
+            connection.execute("PRAGMA writable_schema = ON")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -125,25 +143,8 @@ def prepare(path: str, *, read_only: bool) -> None:
     Nothing that exists is changed before it is known to be ours. Raises NotAStore, StoreTooNew,
     StoreReadOnly, StoreGone, or StoreDamaged.
     """
-    if path == MEMORY:
+    if not exists(path, read_only=read_only):
         return
-    file = Path(path)
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        if read_only:
-            raise NotAStore(f"{path}: there is no such file to open read-only") from None
-        _create(file)
-        return
-    except (OSError, ValueError) as error:
-        raise NotAStore(f"{path}: cannot be opened ({type(error).__name__})") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise NotAStore(f"{path}: not a regular file")
-    if _fixed(path):
-        _take_as_it_is(path, read_only=read_only)
-    if 0 < found.st_size < SMALLEST:
-        # SQLite would take it for an empty database, and write over it.
-        raise NotAStore(f"{path}: the file is not a stepwell store; nothing was changed")
     with typed_errors(path):
         try:
             _recognise(path, read_only=True)
@@ -153,6 +154,33 @@ def prepare(path: str, *, read_only: bool) -> None:
             # Whoever was killed while the file was made has left a journal, and only a writer may
             # take back what it tells of.
             _recognise(path, read_only=False)
+
+
+def exists(path: str, *, read_only: bool) -> bool:
+    """See that the path may be a store; whether there was anything to look at.
+
+    Raises NotAStore, StoreReadOnly, StoreGone.
+    """
+    if path == MEMORY:
+        return False
+    file = Path(path)
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        if read_only:
+            raise NotAStore(f"{path}: there is no such file to open read-only") from None
+        _create(file)
+        return False
+    except (OSError, ValueError) as error:
+        raise NotAStore(f"{path}: cannot be opened ({type(error).__name__})") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise NotAStore(f"{path}: not a regular file")
+    if _fixed(path):
+        _take_as_it_is(path, read_only=read_only)
+    if 0 < found.st_size < SMALLEST:
+        # SQLite would take it for an empty database, and write over it.
+        raise NotAStore(f"{path}: the file is not a stepwell store; nothing was changed")
+    return True
 
 
 def _take_as_it_is(path: str, *, read_only: bool) -> None:
@@ -186,24 +214,28 @@ def _recognise(path: str, *, read_only: bool) -> None:
     # Read-only: closing a writable connection would write a crashed writer's log into the file.
     probe = _connect(path, sqlite3.Connection, read_only=read_only)
     try:
-        ours = probe.execute("PRAGMA application_id").fetchone()[0]
-        version = probe.execute("PRAGMA user_version").fetchone()[0]
-        if ours != APPLICATION_ID:
-            others = probe.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-            if ours or version or others:
-                raise NotAStore(f"{path}: another program's database; nothing was changed")
-        elif version > VERSION:
-            raise StoreTooNew(
-                f"{path}: written by a newer stepwell (schema {version}, this one knows "
-                f"{VERSION}); upgrade stepwell to open it. Nothing was changed"
-            )
-        elif version < 0 or strangers(probe, version):
-            raise StoreDamaged(
-                f"{path}: its tables are not as stepwell makes them, or hold triggers or views; "
-                "nothing was changed"
-            )
+        _recognised(probe, path)
     finally:
         probe.close()
+
+
+def _recognised(probe: sqlite3.Connection, path: str) -> None:
+    ours = probe.execute("PRAGMA application_id").fetchone()[0]
+    version = probe.execute("PRAGMA user_version").fetchone()[0]
+    if ours != APPLICATION_ID:
+        others = probe.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if ours or version or others:
+            raise NotAStore(f"{path}: another program's database; nothing was changed")
+    elif version > VERSION:
+        raise StoreTooNew(
+            f"{path}: written by a newer stepwell (schema {version}, this one knows "
+            f"{VERSION}); upgrade stepwell to open it. Nothing was changed"
+        )
+    elif version < 0 or strangers(probe, version):
+        raise StoreDamaged(
+            f"{path}: its tables are not as stepwell makes them, or hold triggers or views; "
+            "nothing was changed"
+        )
 
 
 def migrate(connection: Connection, path: str, *, read_only: bool) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,7 @@ from secrets import token_bytes
 from typing import Any, Final
 
 from stepwell.defaults.sqlite.clearing import LAST, LEFT_OUT, RESTLESS, RIGHTED, Step, cleared
-from stepwell.defaults.sqlite.connection import connect, prepare
+from stepwell.defaults.sqlite.connection import connect_damaged, exists
 from stepwell.defaults.sqlite.copying import new_file
 from stepwell.defaults.sqlite.purging import Purger
 from stepwell.defaults.sqlite.restating import restated
@@ -72,13 +73,11 @@ def repaired(path: str, target: str, progress: Progress | None = None) -> Repair
     Raises NotAStore or StoreDamaged where not even the tables can be told, StoreError where
     something is at `target`; then nothing is left there.
     """
-    prepare(path, read_only=True)
+    exists(path, read_only=True)
     destination = absolute(target)
     with new_file(destination):
-        source = connect(path, read_only=True)
+        source = connect_damaged(path)
         try:
-            source.execute("PRAGMA cell_size_check = OFF")  # a bad cell spoils no good one
-            source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             return _repaired(source, destination, progress)
         finally:
             source.close()
@@ -148,7 +147,8 @@ def _set_right(writer: Purger) -> dict[str, int]:
     counts["turns restated"] = made
     apply(RIGHTED)
     for number, secret in secrets:
-        _identify(db, number, secret)
+        counts["derived"] += _identify(db, number, secret)
+        _name_slots(db, number, secret)
     lost = db.execute(_LOST).fetchone()[0]
     apply(LEFT_OUT)
     while many := db.execute(RESTLESS).rowcount:
@@ -165,7 +165,16 @@ def _name_scopes(writer: Purger) -> int:
     """Every scope has a name and a secret; how many have lost them, and are "recovered-3" now."""
     db, lost = writer.connection, 0
     held = db.execute("SELECT scope, body, content FROM bodies ORDER BY body")
-    bodies = {number: body for number, body, said in held if _name(said) is not None}
+    named = {body: number for number, body, said in held if _name(said) is not None}
+    told = db.execute("SELECT scope, body FROM scopes").fetchall()
+    often = Counter(body for _, body in told)
+    # A scope knows its name, unless two say that it is theirs: then the name tells whose it is.
+    bodies = {number: body for number, body in told if body in named and often[body] == 1}
+    for body, number in named.items():
+        if body not in bodies.values():
+            bodies.setdefault(number, body)
+    for number, body in bodies.items():
+        db.execute("UPDATE bodies SET scope = ? WHERE body = ?", (number, body))
     for (number,) in db.execute(_NUMBERS).fetchall():
         if number not in bodies:
             lost += 1
@@ -174,8 +183,8 @@ def _name_scopes(writer: Purger) -> int:
             said = {"path": [f"recovered-{number}"], "secret": token_bytes(32).hex()}
             bodies[number] = writer.new_body(number, said)
         body = bodies[number]
-        told = db.execute("SELECT content FROM bodies WHERE body = ?", (body,)).fetchone()[0]
-        mac = writer.scope_mac(_name(told) or ())
+        said_so = db.execute("SELECT content FROM bodies WHERE body = ?", (body,)).fetchone()[0]
+        mac = writer.scope_mac(_name(said_so) or ())
         db.execute("INSERT OR IGNORE INTO scopes VALUES (?, ?, ?, 0, 0)", (number, mac, body))
         db.execute(
             "UPDATE OR IGNORE scopes SET mac = ?, body = ? WHERE scope = ?", (mac, body, number)
@@ -183,6 +192,16 @@ def _name_scopes(writer: Purger) -> int:
     return lost
 
 
+def _name_slots(db: sqlite3.Connection, number: int, secret: bytes) -> None:
+    """Every slot is found by its name."""
+    for mac, content in db.execute(_SLOTS, (number,)).fetchall():
+        right = keyed(secret, "slot", json.loads(content)["name"])
+        if mac != right:
+            db.execute("UPDATE OR REPLACE slots SET mac = ? WHERE scope = ? AND mac = ?",
+                       (right, number, mac))  # fmt: skip
+
+
+_SLOTS = "SELECT s.mac, b.content FROM slots s JOIN bodies b ON b.body = s.body WHERE s.scope = ?"
 _FORGET_HASHES = (
     "DELETE FROM handles WHERE scope = ?",
     "DELETE FROM slots WHERE scope = ?",
@@ -205,22 +224,50 @@ def _name(said: Any) -> tuple[str, ...] | None:
         return None
 
 
-def _identify(db: sqlite3.Connection, number: int, secret: bytes) -> None:
-    """Every record is found by its id, and every turn by the caller's; tombstones come first."""
-    known = dict(db.execute("SELECT handle, ref FROM handles WHERE scope = ?", (number,)))
+def _identify(db: sqlite3.Connection, number: int, secret: bytes) -> int:
+    """Every record is found by its id, and every turn by the caller's; tombstones come first.
+
+    How many derived records are left out, as another has their id.
+    """
+    known: dict[bytes, int | None] = {}
+    strays: dict[int, list[tuple[bytes, bool]]] = {}
+    for handle, ref, content in db.execute(_HANDLES, (number,)):
+        known[handle] = ref
+        if ref is not None:
+            strays.setdefault(ref, []).append((handle, content is None))
     rows = db.execute(_TURNS, (number,)).fetchall()
-    for ref, raw, version, turn, text, role, actor, session in rows:
+    shared = Counter(row[1] for row in rows)
+    out = 0
+    for ref, kept, version, turn, text, role, actor, session in rows:
         named = None if turn is None else keyed(secret, "turn", turn)
-        grave = gone(secret, id_text(raw)) if named is None else named
-        if known.get(grave, ref) is None:
-            db.execute("DELETE FROM records WHERE scope = ? AND ref = ?", (number, ref))
+        raw: bytes = kept
+        if shared[kept] > 1 and known.get(kept) != ref:
+            told = [h for h, plain in strays.get(ref, ()) if plain and h != named and len(h) == 16]
+            if not told and named is None:
+                out += db.execute(_DROP, (number, ref)).rowcount
+                continue
+            raw = told[0] if told else token_bytes(16)
+            db.execute("UPDATE records SET id = ? WHERE scope = ? AND ref = ?", (raw, number, ref))
+        if known.get(gone(secret, id_text(raw)) if named is None else named, ref) is None:
+            db.execute(_DROP, (number, ref))
             continue
-        wanted: list[tuple[bytes, bytes | None]] = [(raw, None)]
+        wanted: dict[bytes, bytes | None] = {raw: None}
         if named is not None:
             sent = content_hash(secret, text, role, actor, session) if version == 1 else None
-            wanted.append((named, sent))
-        for handle, content in wanted:
-            if known.get(handle) != ref:
-                bound = (number, handle, ref, content)
-                db.execute("INSERT OR REPLACE INTO handles VALUES (?, ?, ?, ?)", bound)
-                known[handle] = ref
+            wanted[named] = sent
+        missing = [handle for handle in wanted if known.get(handle) != ref]
+        for handle in missing:
+            bound = (number, handle, ref, wanted[handle])
+            db.execute("INSERT OR REPLACE INTO handles VALUES (?, ?, ?, ?)", bound)
+            known[handle] = ref
+        others = [h for h, _ in strays.get(ref, ()) if h not in wanted and known[h] == ref]
+        # One is what is left of each that was missing; one too many was a tombstone.
+        for place, handle in enumerate(others):
+            db.execute(_DROP_ID if place < len(missing) else _BURY, (number, handle))
+    return out
+
+
+_HANDLES = "SELECT handle, ref, content FROM handles WHERE scope = ?"
+_DROP = "DELETE FROM records WHERE scope = ? AND ref = ?"
+_DROP_ID = "DELETE FROM handles WHERE scope = ? AND handle = ?"
+_BURY = "UPDATE handles SET ref = NULL, content = NULL WHERE scope = ? AND handle = ?"
