@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import shutil
 import sqlite3
@@ -61,6 +62,8 @@ def every_verb(path):
             scope.documents.search, lambda: scope.remember("new", session="s"),
             scope.consolidate, lambda: scope.forget("t3"), lambda: scope.explain("t1", WORD),
             lambda: scope.forget(where=Filter(session="s")), scope.erase,
+            lambda: [memory.scope(*path).export(io.StringIO()) for path in memory.scopes()],
+            lambda: [memory.scope(*path).consolidate() for path in memory.scopes()],
         ):  # fmt: skip
             try:
                 verb()
@@ -142,6 +145,12 @@ VALUES = {
     "a payload is infinite": ("UPDATE contents SET payload = ?", '{"a": 1e999}'),
     "an extra is a list": ("UPDATE contents SET extra = ?", "[1]"),
     "a text is no UTF-8": ("UPDATE contents SET text = CAST(? AS TEXT)", b"\xff\xfe"),
+    "an id has a NUL": ("UPDATE contents SET turn = ? WHERE ref = 3", "t\0x"),
+    "a text has a NUL": ("UPDATE contents SET text = ? WHERE ref = 3", "t\0x"),
+    "a scope has another name": (
+        "UPDATE bodies SET content = ? WHERE body = (SELECT body FROM scopes)",
+        json.dumps({"path": ["x"], "secret": "00" * 32}).encode(),
+    ),
     "a text is very large": ("UPDATE contents SET text = ? WHERE ref = 3", "x" * (2**25 + 1)),
     "an opcode is a fraction": ("UPDATE journal SET op = ?", 2.5),
     "a session is a number": ("UPDATE contents SET session = CAST(? AS BLOB)", "7"),

@@ -80,6 +80,18 @@ TYPES: tuple[tuple[str, str], ...] = (
             "'null') OR typeof(extra) NOT IN ('text', 'null') OR typeof(text) <> 'text'"
         ),
     ),
+    (  # a NUL; forgotten texts that are blanked hold nothing else
+        "texts",
+        (
+            "SELECT count(*) FROM contents WHERE "
+            "instr(text, char(0)) AND trim(hex(text), '0') <> '' OR "
+            "instr(turn, char(0)) AND trim(hex(turn), '0') <> '' OR "
+            "instr(actor, char(0)) AND trim(hex(actor), '0') <> '' OR "
+            "instr(role, char(0)) AND trim(hex(role), '0') <> '' OR "
+            "instr(session, char(0)) AND trim(hex(session), '0') <> '' OR "
+            "instr(task, char(0)) AND trim(hex(task), '0') <> ''"
+        ),
+    ),
     (
         "records",
         (
