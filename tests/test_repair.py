@@ -187,6 +187,9 @@ def test_of_a_file_that_is_cut_off_what_is_left_is_taken_over(good, tmp_path, sh
         assert report.counts["turns"]
     if report.counts["forgotten"] == 0:
         assert any("forgotten" in note for note in report.notes)
+    unread = {problem.where for problem in report.problems}
+    unsure = bool(report.counts.get("turns restated") and unread & {"journal", "records"})
+    assert any("revised" in note for note in report.notes) == unsure
     with Memory.open(sound) as memory:
         assert memory.check().ok
     assert copy.read_bytes() == held[: int(len(held) * share)]

@@ -13,6 +13,7 @@ from stepwell.models import Problem, Report
 _UNREAD = "some of it could not be read"
 _ANEW = "what is derived is to be made again: consolidate()"
 _AGAIN = "not all is known that was forgotten: sent again, some of it would be taken in"
+_EARLIER = "turns were told by their texts alone: one that was revised may say what it said before"
 
 
 def repair(
@@ -37,5 +38,7 @@ def repair(
     notes: tuple[str, ...] = (_ANEW,) if anew else ()
     if "handles" in made.unread or "scopes without a name" in made.counts:
         notes += (_AGAIN,)
+    if "turns restated" in made.counts and {"journal", "records"} & set(made.unread):
+        notes += (_EARLIER,)
     unread = [Problem(_UNREAD, table) for table in made.unread]
     return Report(made.counts, problems=(*unread, *problems), notes=notes)
