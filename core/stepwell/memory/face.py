@@ -210,8 +210,9 @@ class Memory:
 
         The report counts `turns`, `forgotten` ids, and what is known to be lost (`turns lost`,
         `slots lost`, `documents lost`); its problems name the tables that could not be read as a
-        whole, of which more may be lost than is known, and its notes say what follows. Raises NotAStore or StoreDamaged where not even the tables can be told, StoreError
-        where there is a file at `to`, and what `open` raises; then nothing is left at `to`.
+        whole, of which more may be lost than is known, and its notes say what follows. Raises
+        NotAStore or StoreDamaged where not even the tables can be told, StoreError where there is a
+        file at `to`, and what `open` raises; then nothing is left at `to`.
         """
         return repair(os.fspath(path), os.fspath(to), progress, options)
 
