@@ -1,9 +1,11 @@
 """Short forms of the campaigns; `python -m tests.campaigns.kill --kills 1000` is a long one."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,41 @@ def test_parent_and_forked_child_go_on_with_one_memory(tmp_path):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert scope.recall("child", k=1)[0].record.turn == "child"
         assert scope.count() == 3
+        assert memory.check().ok
+
+
+def test_a_process_forks_at_any_moment_of_its_threads(tmp_path):
+    """Of SQLite's own locks, too, a child must find none held."""
+    with Memory.open(tmp_path / "a.db", embedder=None) as memory:
+        scope = memory.scope("a")
+        scope.remember_many([Turn(text=f"turn {n} of the ferry", session="s") for n in range(50)])
+        over = threading.Event()
+
+        def work(verb):
+            while not over.is_set():
+                verb()
+
+        verbs = (
+            lambda: scope.remember("said meanwhile"), lambda: scope.recall("ferry", k=3),
+            scope.stats, lambda: Memory.open(tmp_path / "b.db", embedder=None).close(),
+        )  # fmt: skip
+        threads = [threading.Thread(target=work, args=(verb,)) for verb in verbs]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(60):
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(20)  # whoever waits in vain is ended
+                    try:
+                        os._exit(0 if scope.count() >= 50 else 1)
+                    finally:
+                        os._exit(2)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
         assert memory.check().ok
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from stepwell.defaults.sqlite.forking import inside
 from stepwell.defaults.sqlite.meanings import Connection, Statements, Told, typed_errors
 from stepwell.defaults.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from stepwell.defaults.sqlite.shapes import strangers
@@ -77,15 +78,11 @@ def _connect(path: str, kind: type[C], *, read_only: bool, damaged: bool = False
         # Where nobody can write, nothing is needed beside the file to read it by.
         mode = "rw" if not read_only else "ro&immutable=1" if _fixed(path) else "ro"
         target, uri = f"file:{quote(path)}?mode={mode}", True
-    connection = sqlite3.connect(
-        target,
-        uri=uri,
-        isolation_level=None,
-        timeout=PATIENCE,
-        check_same_thread=False,
-        cached_statements=256,
-        factory=_upon(kind),
-    )
+    with inside:
+        connection = sqlite3.connect(
+            target, uri=uri, isolation_level=None, timeout=PATIENCE, check_same_thread=False,
+            cached_statements=256, factory=_upon(kind),
+        )  # fmt: skip
     assert isinstance(connection, kind)  # noqa: S101 - made by its factory
     if isinstance(connection, Connection):
         connection.path = path

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stepwell.defaults.sqlite.connection import connect
+from stepwell.defaults.sqlite.forking import inside
 from stepwell.defaults.sqlite.meanings import Connection, typed_errors
 from stepwell.errors import StoreError, StoreFull
 
@@ -45,7 +46,7 @@ def copy(source: Connection, path: str, progress: Callable[[int, int], None] | N
     try:
         # A journal that a power cut brought back would take the copy back with it.
         target.execute("PRAGMA synchronous = EXTRA")
-        with typed_errors(path):
+        with typed_errors(path), inside:
             source.backup(target, pages=_STEP, progress=told)
     finally:
         target.close()

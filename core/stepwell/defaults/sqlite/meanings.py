@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from stepwell.defaults.sqlite.forking import inside
 from stepwell.errors import (
     NotAStore,
     StoreBusy,
@@ -86,21 +87,24 @@ class Rows(sqlite3.Cursor):
 
     def fetchone(self) -> Any:
         try:
-            return super().fetchone()
+            with inside:
+                return super().fetchone()
         except _ERRORS as error:
             problem = meaning(error, self.connection.path)
         raise problem
 
     def fetchall(self) -> list[Any]:
         try:
-            return super().fetchall()
+            with inside:
+                return super().fetchall()
         except _ERRORS as error:
             problem = meaning(error, self.connection.path)
         raise problem
 
     def __next__(self) -> Any:
         try:
-            return super().__next__()
+            with inside:
+                return super().__next__()
         except _ERRORS as error:
             problem = meaning(error, self.connection.path)
         raise problem
@@ -122,7 +126,8 @@ class Connection(sqlite3.Connection):
     def execute(self, sql: str, bound: Any = (), /) -> sqlite3.Cursor:
         """One statement."""
         try:
-            rows = super().execute(sql, bound)
+            with inside:
+                rows = super().execute(sql, bound)
         except _ERRORS as error:
             problem = meaning(error, self.path)
         else:
@@ -132,12 +137,18 @@ class Connection(sqlite3.Connection):
     def executemany(self, sql: str, bound: Any, /) -> sqlite3.Cursor:
         """One statement for many."""
         try:
-            rows = super().executemany(sql, bound)
+            with inside:
+                rows = super().executemany(sql, bound)
         except _ERRORS as error:
             problem = meaning(error, self.path)
         else:
             return rows
         raise problem
+
+    def close(self) -> None:
+        """Close it."""
+        with inside:
+            super().close()
 
 
 class Statements(sqlite3.Connection):
