@@ -20,7 +20,7 @@ from tests.campaigns.__main__ import CAMPAIGNS, ROOT
 
 
 def test_every_kind_of_planted_damage_is_found_and_no_good_file_is_blamed(tmp_path):
-    found = planted.campaign(tmp_path, good=4, pages=2, seed=1)
+    found = planted.campaign(tmp_path, good=2, pages=1, seed=1)
     assert found["ok"], found
 
 
@@ -41,7 +41,7 @@ def test_a_cancelled_verb_is_wholly_there_or_not_at_all(tmp_path):
 
 
 def test_a_power_cut_takes_nothing_back_that_was_acknowledged(tmp_path):
-    found = power.campaign(cuts=40, seed=1, folder=tmp_path)
+    found = power.campaign(cuts=24, seed=1, folder=tmp_path)
     assert found["wrong"] == []
     assert "skipped" in found or found["NORMAL"]["with losses"]
 

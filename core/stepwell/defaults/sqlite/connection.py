@@ -209,11 +209,12 @@ def _create(file: Path) -> None:
 
 def _recognise(path: str, *, read_only: bool) -> None:
     # Read-only: closing a writable connection would write a crashed writer's log into the file.
-    probe = _connect(path, sqlite3.Connection, read_only=read_only)
-    try:
-        _recognised(probe, path)
-    finally:
-        probe.close()
+    with inside:
+        probe = _connect(path, sqlite3.Connection, read_only=read_only)
+        try:
+            _recognised(probe, path)
+        finally:
+            probe.close()
 
 
 def _recognised(probe: sqlite3.Connection, path: str) -> None:

@@ -29,21 +29,28 @@ class _Inside:
         """After a fork, in the child, where no other thread is."""
         # One statement of Python's sets or takes away a name at once: this needs no lock, which
         # each of the very many calls would have to wait for.
-        self._threads: dict[int, None] = {}
+        self._threads: dict[int, int] = {}
         self._forking = False
         self._one = threading.Lock()
 
     def __enter__(self) -> None:
         me = get_ident()
-        self._threads[me] = None
+        if me in self._threads:
+            self._threads[me] += 1
+            return
+        self._threads[me] = 1
         # Told first, looked after: whoever forks says so first, and then looks who is inside.
         while self._forking:
             self._threads.pop(me, None)
             time.sleep(_NAP)
-            self._threads[me] = None
+            self._threads[me] = 1
 
     def __exit__(self, *error: object) -> None:
-        self._threads.pop(get_ident(), None)
+        me = get_ident()
+        if self._threads.get(me, 1) == 1:
+            self._threads.pop(me, None)
+        else:
+            self._threads[me] -= 1
 
     def wait(self) -> None:
         """Before a fork."""

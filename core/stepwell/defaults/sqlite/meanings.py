@@ -85,6 +85,11 @@ class Rows(sqlite3.Cursor):
 
     connection: Connection
 
+    def __del__(self) -> None:
+        # Left to Python, the statement would end with the object, outside.
+        with inside, contextlib.suppress(sqlite3.Error):
+            self.close()
+
     def fetchone(self) -> Any:
         try:
             with inside:

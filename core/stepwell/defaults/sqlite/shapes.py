@@ -6,12 +6,14 @@ texts, one a table, and read no more of a row than its header says.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, TypeGuard
 
 from stepwell.defaults.sqlite.codec import EPOCH, RECORD_COLUMNS, loads, micros, moment, record_of
+from stepwell.defaults.sqlite.forking import inside
 from stepwell.defaults.sqlite.schema import MIGRATIONS
 from stepwell.errors import StoreDamaged
 
@@ -23,14 +25,11 @@ _TABLES = (
 @cache
 def _made(version: int) -> dict[str, tuple[str, str]]:
     """The tables and indexes of a schema as SQLite writes them down, by name."""
-    db = sqlite3.connect(":memory:")
-    try:
+    with inside, contextlib.closing(sqlite3.connect(":memory:")) as db:
         for step in MIGRATIONS[:version]:
             for statement in step:
                 db.execute(statement)
         return {name: (kind, _plain(sql)) for kind, name, _, sql in db.execute(_TABLES)}
-    finally:
-        db.close()
 
 
 def _plain(sql: object) -> str:
