@@ -183,7 +183,9 @@ class Trial:
                 wrong += _unfit(error, failure)
             else:
                 Plan.left = None
-                if self._verb.whole != MANY and not _same(given, self.answer):
+                # To find damage is what `check` is for.
+                found = self._verb.name == "check" and failure == "CORRUPT" and given is False
+                if self._verb.whole != MANY and not found and not _same(given, self.answer):
                     wrong.append("no error, and another answer")
             where = Plan.struck.partition("FROM")[0][:60]
             wrong += self._left(memory)

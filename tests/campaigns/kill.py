@@ -11,6 +11,7 @@ turns more, in another scope, and opening it after a kill is timed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -133,7 +134,8 @@ def campaign(
     wrong: list[str] = []
     if turns:
         elsewhere(lambda: grown(path, turns))
-    with progress(kills, shown) as step:
+    # What was found by then is told.
+    with contextlib.suppress(KeyboardInterrupt), progress(kills, shown) as step:
         while done < kills and not wrong:
             number = draw.randint(1, processes)
             wrong, expected, taken = one_round(path, expected, number, draw)
@@ -153,6 +155,8 @@ def campaign(
 
 def main() -> int:
     """The command."""
+    # Also in the background of a shell: whoever has enough of it is told what was found.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
