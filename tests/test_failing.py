@@ -23,6 +23,13 @@ def test_whatever_fails_in_any_verb_it_is_before_or_after_and_never_between(tmp_
     assert found["wrong"] == []
 
 
+def test_a_read_that_fails_holds_no_lock_whoever_keeps_its_error(tmp_path):
+    verbs = [verb for verb in VERBS if verb.name == "compact"]
+    found = failing.campaign(tmp_path, points=30, seed=1, failures=("FULL",), verbs=verbs)
+    assert found["wrong"] == []
+    assert found["failures"] >= 10
+
+
 def test_a_full_disk_or_another_file_is_told_at_once_and_loses_nothing(tmp_path):
     found = disk.campaign(tmp_path, trials=6, backups=2, seed=2, verbs=VERBS[::12])
     assert found["wrong"] == []

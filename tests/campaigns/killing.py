@@ -41,7 +41,7 @@ def text_of(turn_id: str, version: int = 0) -> str:
 
 def opened(path: str) -> Memory:
     """The store, under the embedder that it has."""
-    for name in ("one", "other"):
+    for name in ("one", "other") * 10:  # meanwhile, another process may change it
         try:
             return Memory.open(path, embedder=HashingEmbedder(8, name), discover=False)
         except WrongEmbedder:

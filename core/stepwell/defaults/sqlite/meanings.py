@@ -90,12 +90,19 @@ class Rows(sqlite3.Cursor):
         with inside, contextlib.suppress(sqlite3.Error):
             self.close()
 
+    def _ended(self, error: sqlite3.Error | MemoryError) -> StoreError:
+        # Whoever keeps the error keeps these rows; the statement must not keep its locks with them.
+        problem = meaning(error, self.connection.path)
+        with inside, contextlib.suppress(sqlite3.Error):
+            self.close()
+        return problem
+
     def fetchone(self) -> Any:
         try:
             with inside:
                 return super().fetchone()
         except _ERRORS as error:
-            problem = meaning(error, self.connection.path)
+            problem = self._ended(error)
         raise problem
 
     def fetchall(self) -> list[Any]:
@@ -103,7 +110,7 @@ class Rows(sqlite3.Cursor):
             with inside:
                 return super().fetchall()
         except _ERRORS as error:
-            problem = meaning(error, self.connection.path)
+            problem = self._ended(error)
         raise problem
 
     def __next__(self) -> Any:
@@ -111,7 +118,7 @@ class Rows(sqlite3.Cursor):
             with inside:
                 return super().__next__()
         except _ERRORS as error:
-            problem = meaning(error, self.connection.path)
+            problem = self._ended(error)
         raise problem
 
 
