@@ -13,6 +13,7 @@ from tests.campaigns.verbs import VERBS
 from stepwell import Filter, Memory, Turn
 from stepwell.defaults.sqlite import connection as sqlite_connection
 from stepwell.defaults.sqlite import store as sqlite_store
+from stepwell.defaults.sqlite.meanings import meaning
 from stepwell.errors import NotAStore, StoreError, StoreFull, StoreReadOnly
 
 
@@ -267,3 +268,9 @@ def test_a_link_that_leads_nowhere_is_no_store(tmp_path):
         with pytest.raises(NotAStore, match="link"):
             Memory.open(link)
         link.unlink()
+
+
+def test_no_room_for_what_processes_share_is_a_full_disk():
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    assert isinstance(meaning(error, "a.db"), StoreFull)
