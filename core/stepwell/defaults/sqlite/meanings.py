@@ -57,8 +57,8 @@ def meaning(error: sqlite3.Error | MemoryError, path: str) -> StoreError:
             f"{path}: SQLite has to write beside the file, even to read it, and may not; open a "
             f"copy in another folder ({name})"
         )
-    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
-        return StoreFull(f"{path}: the disk or a quota is full; nothing was written ({name})")
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # no room for what processes share
+        code = sqlite3.SQLITE_FULL
     if code is not None:
         for codes, kind, words in _MEANINGS:
             if code & 0xFF in codes:
