@@ -138,8 +138,8 @@ def test_who_works_aside_goes_on_after_a_failure(broken, tmp_path, caplog):
     with Memory.open(tmp_path / "a.db", embedder=None, background=True) as memory:
         aside = memory._engine.background
         broken.at = "BEGIN"
-        aside._woken.set()
         for _ in range(200):
+            aside._woken.set()  # again and again: it may be clearing what it was woken by
             if "looked for later" in caplog.text:
                 break
             time.sleep(0.01)

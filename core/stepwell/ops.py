@@ -11,7 +11,6 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
-import numpy as np
 from pydantic import AfterValidator, Field, JsonValue
 
 from stepwell.errors import InvalidOp, VersionConflict
@@ -90,7 +89,7 @@ class Add(Op):
 
 
 class Revise(Op):
-    """Another text for a record. The old version stays in its history.
+    """Another text for a record. The old version stays in its history. A turn's: the user's alone.
 
     `said_at` is for derived records, whose time is that of what they rest on now.
     """
@@ -294,30 +293,22 @@ def expect(op: Op, version: int) -> None:
         raise VersionConflict(f"{op.name}: version {version} is stored, {expected} was expected")
 
 
-def usable(key: Key, text: str) -> bool:
-    """Whether caches can take a key of this text in: its body and its span are what they say."""
-    if key.span is not None and not 0 <= key.span[0] < key.span[1] <= len(text):
-        return False
-    if key.channel == "words":
-        return len(key.body) % 8 == 0
-    if key.channel == "vectors":
-        dim = key.space.rpartition("/")[2]
-        fits = dim.isdecimal() and len(key.body) == 4 * int(dim)
-        return fits and bool(np.isfinite(np.frombuffer(key.body, "<f4")).all())
-    return True
-
-
-def allowed(op: object, who: str) -> Op:
-    """An op that a policy returned, marked as its own. Raises InvalidOp."""
+def allowed(op: object) -> Op:
+    """An op that a policy returned, with every field checked anew. Raises InvalidOp."""
     if not isinstance(op, Op):
-        raise InvalidOp(f"plugin {who!r} returned {type(op).__name__} instead of an op")
-    if not isinstance(op, POLICY_OPS):
-        raise InvalidOp(f"plugin {who!r} may not return {op.name}")
+        raise InvalidOp(f"it returned {type(op).__name__} instead of an op")
+    kind = type(op)
+    if kind not in POLICY_OPS:
+        raise InvalidOp(f"it may not return {_NAMES.get(kind, kind.__name__)}")
+    try:  # what was copied with other fields, or made by `model_construct`, has been asked nothing
+        op = kind.model_validate(op.model_dump(warnings=False))
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidOp(f"it returned {_NAMES[kind]} with a field that cannot be") from None
     if isinstance(op, Add) and not op.sources:
-        raise InvalidOp(f"plugin {who!r}: a derived record needs the records it comes from")
+        raise InvalidOp("a derived record needs the records it comes from")
     if isinstance(op, (Add, Merge)) and op.record.level == 0 and op.record.turn is not None:
-        raise InvalidOp(f"plugin {who!r}: turns come in by remember alone")
-    return op if op.who == who else op.model_copy(update={"who": who})
+        raise InvalidOp("turns come in by remember alone")
+    return op
 
 
 @dataclass(frozen=True, slots=True)

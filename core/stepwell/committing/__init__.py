@@ -125,7 +125,7 @@ class Committer:
             for proposed in kept:
                 op = renamed(proposed, names)
                 try:
-                    made = apply_op(writer, scope, op, self.clock(), slow)
+                    made = apply_op(writer, scope, op, self.clock(), slow, own=strict)
                 except (InvalidOp, UnknownRecord, VersionConflict) as error:
                     if strict:
                         raise

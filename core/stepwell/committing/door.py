@@ -12,7 +12,7 @@ from stepwell.committing.spaces import outdated, unseen
 from stepwell.contracts import EdgeRow, NewRecord, ScopeRow, StoreWriter
 from stepwell.errors import InvalidOp, UnknownRecord
 from stepwell.identity import record_id
-from stepwell.models import EdgeKind, Key, Record, Slot, Status
+from stepwell.models import EdgeKind, Key, Record, Slot, Status, usable
 from stepwell.ops import (
     RESTING,
     Add,
@@ -49,7 +49,7 @@ def _is_turn(record: Record) -> bool:
 class Door:
     """What one op is applied to, and when. `said` is what the journal tells of every op.
 
-    `slow` says that some keys of a new text are made later.
+    `slow` says that some keys of a new text are made later, `own` that the user asks in person.
     """
 
     writer: StoreWriter
@@ -57,6 +57,7 @@ class Door:
     now: datetime
     said: dict[str, Any]
     slow: bool
+    own: bool = False
 
     def ref(self, record_id: str) -> int:
         return ref_of(self.writer, self.scope, record_id)
@@ -67,6 +68,11 @@ class Door:
         if not loaded:
             raise UnknownRecord("this scope holds no record of that id")
         return loaded[0]
+
+    def check_keys(self, keys: Sequence[Key], text: str) -> None:
+        """Refuse keys that no cache could take in. Raises InvalidOp."""
+        if not all(usable(key, text) for key in keys):
+            raise InvalidOp("a key is of another text, or no key at all")
 
     def queue_keys(self, ref: int, keys: Sequence[Key]) -> None:
         """Queue the keys that a new text has not got yet."""
@@ -93,13 +99,15 @@ class Door:
         self.writer.journal_op(self.scope, op.name, ref, before=before, **self.said)
 
 
-def apply_op(writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime, slow: bool) -> list[str]:
+def apply_op(
+    writer: StoreWriter, scope: ScopeRow, op: Op, now: datetime, slow: bool, *, own: bool = False
+) -> list[str]:
     """Apply one op; the ids of the records it made."""
     apply = _APPLIERS.get(type(op))
     if apply is None:
         raise InvalidOp(f"{op.name} does not come in by this door")
     said = {"who": op.who, "why": op.why, "evidence": op.evidence}
-    door = Door(writer, scope, now, said, slow)
+    door = Door(writer, scope, now, said, slow, own)
     for name in op.evidence:
         door.ref(name)  # what was forgotten meanwhile is no reason any more, and may be told in it
     made = apply(door, op)
@@ -113,7 +121,10 @@ def _add(door: Door, op: Add) -> str:
 def _revise(door: Door, op: Revise) -> None:
     writer, scope = door.writer, door.scope
     ref, record = door.state(op.id)
+    if _is_turn(record) and not door.own:
+        raise InvalidOp("what was said stays word for word: a turn is revised by the user alone")
     expect(op, record.version)
+    door.check_keys(op.keys, op.text)
     content = writer.new_text(scope, ref, op.text, None)
     writer.blank_keys(scope, ref)
     writer.add_keys(scope, ref, op.keys)
@@ -146,6 +157,7 @@ def _unlink(door: Door, op: Unlink) -> None:
 def _rekey(door: Door, op: Rekey) -> None:
     ref, record = door.state(op.id)
     expect(op, record.version)
+    door.check_keys(op.keys, record.text)
     door.writer.blank_keys(door.scope, ref, op.channel, op.space)
     door.writer.add_keys(door.scope, ref, op.keys)
     if outdated(door.writer, op.keys):
@@ -175,6 +187,7 @@ def _append(
         raise InvalidOp("a derived record needs the records it comes from")
     if not record.text:
         raise InvalidOp("a derived record needs a text")
+    door.check_keys(keys, record.text)
     made = record_id(scope.secret, now, record.kind, str(record.level), record.text, *sources)
     for twin in range(1000):
         if made not in writer.find(scope, [made]):

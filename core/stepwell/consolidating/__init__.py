@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from stepwell.committing import Committer, Seen, unkeyed, unseen
+from stepwell.consolidating.answers import marked, sound_ops
 from stepwell.consolidating.batching import ONE_BY_ONE, STEP, batches
 from stepwell.consolidating.deriving import Deriver
 from stepwell.consolidating.keying import Keyer, whole, within
@@ -25,6 +26,8 @@ from stepwell.models import Record, Report
 from stepwell.ops import Op, Rekey, Revise
 from stepwell.plugins import Plugins
 from stepwell.searching import ScopeView, Searcher
+
+__all__ = ["Consolidator", "marked", "sound_ops"]
 
 _MANY = 2**62
 #: Tasks that are looked at at once.

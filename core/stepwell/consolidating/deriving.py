@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from stepwell.consolidating.answers import ops_of
+from stepwell.consolidating.answers import ops_of, sound_ops
 from stepwell.consolidating.tracing import Tracer
 from stepwell.contracts import Event, ScopeRow, Skip
-from stepwell.errors import InvalidInput, PluginFailed
+from stepwell.errors import PluginFailed
 from stepwell.models import EdgeKind, Kind, Record, Status
 from stepwell.ops import Add, Op, Revise, SetState
 from stepwell.plugins import Plugins
@@ -32,13 +32,15 @@ class Deriver:
     def extract(self, view: ScopeView, trace: Record) -> list[Op]:
         """Candidates from a trace or a turn, as they were reconciled."""
         settled: list[Op] = []
-        for candidate in ops_of(self._plugins.collect("extract", trace=trace, view=view)):
+        for candidate in ops_of(
+            self._plugins.collect("extract", sound_ops, trace=trace, view=view)
+        ):
             settled += self._reconciled(candidate, view)
         return settled
 
     def organize(self, view: ScopeView, record: Record) -> list[Op]:
         """Parents and edges of a record; a stale one that was written anew is active again."""
-        ops = ops_of(self._plugins.collect("organize", record=record, view=view))
+        ops = ops_of(self._plugins.collect("organize", sound_ops, record=record, view=view))
         if record.status is not Status.STALE:
             return ops
         revised = any(isinstance(op, Revise) and op.id == record.id for op in ops)
@@ -62,18 +64,18 @@ class Deriver:
     def tick(self, view: ScopeView) -> list[Op]:
         """What policies make of the time that has passed."""
         event = Event("tick", at=view.now)
-        return ops_of(self._plugins.collect("observe", event=event, view=view))
+        return ops_of(self._plugins.collect("observe", sound_ops, event=event, view=view))
 
     def maintain(self, view: ScopeView, budget: float | None) -> tuple[list[Op], list[str]]:
         """What maintaining policies propose; what failed."""
         ops: list[Op] = []
         failed: list[str] = []
         for answer in self._plugins.collect(
-            "maintain", trigger="consolidate", budget=budget, view=view
+            "maintain", sound_ops, trigger="consolidate", budget=budget, view=view
         ):
             try:
                 ops += ops_of([answer])
-            except (PluginFailed, InvalidInput) as error:
+            except PluginFailed as error:
                 failed.append(f"maintain: {error}")
         return ops, failed
 
@@ -85,11 +87,15 @@ class Deriver:
         if not self._plugins.has("reconcile"):
             return [candidate]
         answer, name = self._plugins.first(
-            "reconcile", candidate=candidate, neighbours=_near(candidate, view), view=view
-        )
-        if answer is None:
-            return [candidate]
-        return [] if isinstance(answer, Skip) else ops_of([(name or "", answer)])
+            "reconcile", _settled, candidate=candidate, neighbours=_near(candidate, view),
+            view=view,
+        )  # fmt: skip
+        return [candidate] if answer is None else ops_of([(name or "", answer)])
+
+
+def _settled(answer: object) -> list[Op]:
+    """What becomes of a candidate. Raises Unfit."""
+    return [] if isinstance(answer, Skip) else sound_ops(answer)
 
 
 def _known(candidate: Add, view: ScopeView) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from stepwell.committing import left_spaces
 from stepwell.contracts import ScopeRow, StoreReader
 from stepwell.errors import PluginFailed
-from stepwell.models import Key, Record, Status
-from stepwell.ops import Op, Rekey, usable
-from stepwell.plugins import Plugins
+from stepwell.models import Key, Record, Status, usable
+from stepwell.ops import Op, Rekey
+from stepwell.plugins import Plugins, Unfit
 from stepwell.searching import VECTORS, ScopeView, Searcher, averaged, members_of
 
 _MANY = 2**62
@@ -81,11 +81,14 @@ class Keyer:
     def later(self, view: ScopeView, records: Sequence[Record]) -> list[Op]:
         """What the plugins make that take their time. PluginFailed."""
         ops: list[Op] = []
-        answers = self._plugins.collect("later_keys", records=tuple(records), view=view)
-        for name, answer in answers if records else ():
+        answers = self._plugins.collect(
+            "later_keys", lambda answer: _checked(answer, records),
+            records=tuple(records), view=view,
+        ) if records else ()  # fmt: skip
+        for _, answer in answers:
             if isinstance(answer, PluginFailed):
                 raise answer
-            for record, keys in zip(records, _checked(name, answer, records), strict=True):
+            for record, keys in zip(records, answer, strict=True):
                 ops += _rekeyed(record, keys)
         return ops
 
@@ -115,18 +118,14 @@ def _rekeyed(record: Record, keys: Sequence[Key]) -> list[Op]:
     ]  # fmt: skip
 
 
-def _checked(name: str, answer: object, records: Sequence[Record]) -> Sequence[Sequence[Key]]:
-    """One sequence of keys for each record, each of its text. Raises PluginFailed."""
+def _checked(answer: object, records: Sequence[Record]) -> Sequence[Sequence[Key]]:
+    """One sequence of keys for each record, each of its text. Raises Unfit."""
     if isinstance(answer, (list, tuple)) and len(answer) == len(records):
         pairs = zip(answer, records, strict=True)
         if all(_fits(keys, record) for keys, record in pairs):
             return answer
-    raise PluginFailed(
-        f"plugin {name!r} failed in hook 'later_keys': one sequence of keys for each record"
-    )
+    raise Unfit("it did not return a sequence of keys for each record")
 
 
 def _fits(keys: object, record: Record) -> bool:
-    return isinstance(keys, (list, tuple)) and all(
-        isinstance(key, Key) and usable(key, record.text) for key in keys
-    )
+    return isinstance(keys, (list, tuple)) and all(usable(key, record.text) for key in keys)

@@ -13,11 +13,10 @@ from itertools import pairwise
 
 from stepwell.consolidating.keying import Keyer
 from stepwell.contracts import ScopeRow
-from stepwell.errors import PluginFailed
 from stepwell.filters import Filter
 from stepwell.models import Edge, EdgeKind, Kind, Record, Status, aware
 from stepwell.ops import Add, Hide, Link, Op, Revise, SetState, Unlink
-from stepwell.plugins import Plugins
+from stepwell.plugins import Plugins, Unfit
 from stepwell.searching import ScopeView
 
 WHO = "segment"
@@ -63,8 +62,9 @@ class Tracer:
     ) -> None:
         loaded = view.load(_open(view, row, session, fresh))
         buffer = [record for _, record in loaded]
-        answer, name = self._plugins.first("segment", buffer=tuple(buffer), view=view)
-        ends = _ends(answer, len(buffer), name)
+        ends, _ = self._plugins.first(
+            "segment", lambda answer: _ends(answer, len(buffer)), buffer=tuple(buffer), view=view
+        )
         if ends is None:
             made.loose += fresh
             return
@@ -176,15 +176,13 @@ def _held(view: ScopeView, row: ScopeRow, refs: Sequence[int]) -> dict[int, list
     return held
 
 
-def _ends(answer: object, size: int, name: str | None) -> list[int] | None:
-    """Where traces end, checked: ascending, within the buffer; the rest is a trace of its own."""
-    if answer is None:
-        return None
+def _ends(answer: object, size: int) -> list[int]:
+    """Where traces end: ascending, within the buffer; the rest is a trace of its own."""
     sound = isinstance(answer, (list, tuple)) and all(
         isinstance(end, int) and 0 <= end < size for end in answer
     )
     if not sound or not isinstance(answer, (list, tuple)) or sorted(set(answer)) != list(answer):
-        raise PluginFailed(f"plugin {name!r} failed in hook 'segment': not ascending places")
+        raise Unfit("it returned what are no ascending places of the buffer")
     ends = list(answer)
     return ends if ends and ends[-1] == size - 1 else [*ends, size - 1]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
+from stepwell.consolidating import marked, sound_ops
 from stepwell.contracts import Event
 from stepwell.errors import PluginFailed, UnknownRecord
 from stepwell.memory.arguments import id_of
 from stepwell.memory.engine import Engine
 from stepwell.models import Context, Recall
-from stepwell.ops import Op, SetState, allowed
+from stepwell.ops import Op, SetState
 from stepwell.searching import ScopeView
 
 log = logging.getLogger("stepwell.memory")
@@ -52,17 +53,10 @@ def told(engine: Engine, view: ScopeView, event: Event) -> list[Op]:
         return []
     at = Event(event.name, event.record_ids, event.outcome, engine.clock(), event.task, event.was)
     ops: list[Op] = []
-    for who, answer in engine.plugins.collect("observe", event=at, view=view):
-        if isinstance(answer, (list, tuple)):
-            ops += [allowed(op, who) for op in answer]
+    for who, answer in engine.plugins.collect("observe", sound_ops, event=at, view=view):
+        if isinstance(answer, PluginFailed):
+            said = {"stepwell_plugin": who, "stepwell_hook": "observe"}
+            log.warning("%s", answer, extra=said)
         else:
-            log.warning(
-                "plugin %r gave no ops in hook 'observe': %s", who, _failure(answer),
-                extra={"stepwell_plugin": who, "stepwell_hook": "observe"},
-            )  # fmt: skip
+            ops += marked(answer, who)
     return ops
-
-
-def _failure(answer: object) -> str:
-    """What went wrong, in words that quote nothing remembered."""
-    return str(answer) if isinstance(answer, PluginFailed) else type(answer).__name__

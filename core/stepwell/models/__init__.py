@@ -21,6 +21,7 @@ from stepwell.models.answers import (
     Report,
     Stats,
 )
+from stepwell.models.keys import usable
 from stepwell.models.language import (
     Annotation,
     Fact,
@@ -116,4 +117,5 @@ __all__ = [
     "origin_of",
     "storable",
     "storable_json",
+    "usable",
 ]

@@ -19,16 +19,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, distributions
 from threading import RLock
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pluggy
 
-from stepwell import hookspecs
 from stepwell.contracts.presets import Preset, name_of
 from stepwell.errors import PluginFailed, PluginInvalid, PluginMissing, PresetUnknown
 from stepwell.plugins.implementing import (
     HOOKS,
     PROJECT,
+    Check,
     Impl,
     Plugin,
     Unfit,
@@ -36,15 +36,18 @@ from stepwell.plugins.implementing import (
     examined,
     marks,
     told,
+    unless_none,
 )  # fmt: skip
 from stepwell.plugins.versions import versions
 from stepwell.plugins.wrapping import entered
 
-__all__ = ["Plugins", "Preset"]
+__all__ = ["Answers", "Plugins", "Preset", "Unfit"]
 
 OFF = "STEPWELL_PLUGINS_OFF"
 
 T = TypeVar("T")
+#: What each plugin answered, by its name.
+Answers = list[tuple[str, Any]]
 _logger = logging.getLogger("stepwell.plugins")
 
 
@@ -59,7 +62,6 @@ class Plugins:
         discover: bool = True,
     ) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(hookspecs)
         self._lock = RLock()
         off = os.environ.get(OFF, "").split(",")
         self._off = {name.strip() for name in off} - {""}
@@ -173,19 +175,21 @@ class Plugins:
             raise PluginInvalid(f"no plugin answered {hook!r}{self._troubles()}")
         return None
 
-    def first(self, hook: str, **arguments: object) -> tuple[object | None, str | None]:
-        """The first answer that is not None, and whose; the later named are asked first."""
+    def first(
+        self, hook: str, check: Check | None = None, /, **arguments: object
+    ) -> tuple[Any, str | None]:
+        """The first answer that is not None, checked, and whose; the later named come first."""
         for impl in reversed(self._impls[hook]):
-            answer = call(impl, arguments)
+            answer = call(impl, arguments, unless_none(check))
             if type(answer) is PluginFailed:
                 raise answer
             if answer is not None:
                 return answer, impl.plugin
         return None, None
 
-    def collect(self, hook: str, **arguments: object) -> list[tuple[str, object]]:
-        """Every answer and whose; a PluginFailed stands for one that failed."""
-        answers = [(impl.plugin, call(impl, arguments)) for impl in self._impls[hook]]
+    def collect(self, hook: str, check: Check | None = None, /, **arguments: object) -> Answers:
+        """Every answer, checked, and whose; a PluginFailed stands for one that failed."""
+        answers = [(i.plugin, call(i, arguments, unless_none(check))) for i in self._impls[hook]]
         return [pair for pair in answers if pair[1] is not None]
 
     def fold(
@@ -382,11 +386,9 @@ def _presets_in(answer: object) -> dict[str, Preset]:
 
 
 def _part(answer: object, kind: type | None) -> object:
-    if (
-        answer is None
-        or kind is None
-        or (isinstance(answer, kind) and not isinstance(answer, type))
-    ):
+    if answer is None or kind is None:
+        return answer
+    if isinstance(answer, kind) and not isinstance(answer, type):
         return answer
     raise Unfit(f"it returned {_kind(answer)}, which is no {kind.__name__}")
 

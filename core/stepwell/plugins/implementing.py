@@ -64,9 +64,11 @@ class Unfit(Exception):
     """What is wrong with an answer, in words of ours that quote nothing of it."""
 
 
-def call(
-    impl: Impl, arguments: Mapping[str, object], check: Callable[[object], object] | None = None
-) -> object:
+#: What makes of an answer one that can be relied on, or raises: Unfit, or whatever it comes upon.
+Check = Callable[[object], object]
+
+
+def call(impl: Impl, arguments: Mapping[str, object], check: Check | None = None) -> object:
     """The answer, checked; or a PluginFailed in its place, made out of the exception's sight."""
     values = [arguments[name] for name in impl.names]
     answer, flaw, checking = None, "", False
@@ -102,6 +104,11 @@ def call(
             "plugin %r took %.1f s in hook %r", impl.plugin, took, impl.hook, extra=said
         )
     return failed(impl.plugin, impl.hook, flaw) if flaw else answer
+
+
+def unless_none(check: Check | None) -> Check | None:
+    """The same check, which lets pass that there is no answer."""
+    return check and (lambda answer: None if answer is None else check(answer))
 
 
 def marks(impl: Impl, arguments: Mapping[str, object]) -> dict[str, object]:
@@ -147,18 +154,9 @@ def _refuse(answer: object) -> None:
 def examined(manager: pluggy.PluginManager, name: str, source: str, thing: object) -> Plugin:
     """The plugin that an object is. PluginInvalid says what is wrong with it and what to do."""
     try:
-        hooks = dict.fromkeys(_implemented(manager, name, thing))
-        # Only to have pluggy bind the functions: the order and the calls are ours.
-        key = f"{name} of {source}"
-        manager.register(thing, name=key)
-        impls = [
-            _impl(name, hook, found.function)
-            for hook in hooks
-            if hook in HOOKS
-            for found in getattr(manager.hook, hook).get_hookimpls()
-            if found.plugin is thing
-        ]
-        manager.unregister(name=key)
+        hooks = _implemented(manager, name, thing)
+        # The order and the calls are ours, so pluggy need not register anything.
+        impls = [_impl(name, hook, bound) for hook, bound in hooks if hook in HOOKS]
         return Plugin(name, source, thing, tuple(impls))
     except Unfit as error:
         flaw = str(error)
@@ -167,21 +165,26 @@ def examined(manager: pluggy.PluginManager, name: str, source: str, thing: objec
     raise PluginInvalid(f"plugin {name!r} ({source}) was refused: {flaw}")
 
 
-def _implemented(manager: pluggy.PluginManager, name: str, thing: object) -> list[str]:
-    """The hooks that an object implements, each fit to be called."""
+def _implemented(
+    manager: pluggy.PluginManager, name: str, thing: object
+) -> list[tuple[str, Callable[..., object]]]:
+    """The hooks that an object implements, each with its function, which is fit to be called."""
     if not _NAME.fullmatch(name):
         raise Unfit("its name has other characters than letters, digits and '._+-'; rename it")
     if inspect.isclass(thing):
         raise Unfit(f"it is a class; give an instance, such as {thing.__name__}()")
     hooks = []
     for attribute in dir(thing):
+        if attribute.startswith("__"):  # Python's own; most of what there is to be looked at
+            continue
         options = manager.parse_hookimpl_opts(thing, attribute)
         if options is not None:
             hook = options.get("specname") or attribute
-            flaw = _flaw(hook, dict(options), getattr(thing, attribute))
+            bound = getattr(thing, attribute)
+            flaw = _flaw(hook, dict(options), bound)
             if flaw:
                 raise Unfit(f"hook {hook!r} {flaw}")
-            hooks.append(hook)
+            hooks.append((hook, bound))
         elif attribute in HOOKS and _looks_like(
             attribute, inspect.getattr_static(thing, attribute)
         ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from stepwell.contracts import (
-    STATUS_CODES,
     BoolArray,
     Candidates,
     IntArray,
@@ -24,17 +22,16 @@ from stepwell.errors import PluginFailed
 from stepwell.fencing import count_tokens, nonce
 from stepwell.filters import Filter, names_field
 from stepwell.mechanisms.packing import fit
-from stepwell.models import Context, Explanation, Hit, Recall, Record
+from stepwell.models import Context, Explanation, Hit, Recall
 from stepwell.plugins import Plugins
 from stepwell.recalling.fusing import (
     Fused,
-    candidates_of,
     fuse,
     spread_places,
     top_places,
 )  # fmt: skip
 from stepwell.recalling.reasons import absent, dropped, present, unseen
-from stepwell.recalling.taking import is_packing, merged
+from stepwell.recalling.taking import candidates, merged, packed, planned, refined
 from stepwell.searching import ALL, WANTED, Moment, Narrow, ScopeView, Searcher, Side
 
 MAX_ROUNDS = 3
@@ -85,7 +82,7 @@ class _Run:
         return self.until is not None and time.monotonic() >= self.until
 
     def failed(self, error: PluginFailed | str) -> None:
-        name = error if isinstance(error, str) else str(error)
+        name = str(error)
         if name not in self.degraded:
             self.degraded.append(name)
 
@@ -177,16 +174,13 @@ class Recaller:
 
     def _plan(self, run: _Run, query: Query) -> Plan:
         try:
-            answer, name = self._plugins.first("plan", query=query, view=run.view)
+            answer, _ = self._plugins.first(
+                "plan", lambda plan: planned(plan, query), query=query, view=run.view
+            )
         except PluginFailed as error:
             run.failed(error)
             answer = None
-        else:
-            if answer is not None and not isinstance(answer, Plan):
-                run.failed(f"plugin {name!r} failed in hook 'plan': no Plan")
-                answer = None
-        made = answer if isinstance(answer, Plan) else self._fallback.plan(query=query)
-        assert isinstance(made, Plan)  # noqa: S101 - a promise of the built-in policy
+        made: Plan = self._fallback.plan(query=query) if answer is None else answer
         return made
 
     def _search(self, run: _Run, plan: Plan, *, whole: bool = False) -> list[Fused]:
@@ -207,11 +201,13 @@ class Recaller:
 
     def _fuse(self, run: _Run, plan: Plan, side: Side, allowed: BoolArray | None) -> Fused:
         answers: list[Candidates] = []
-        for name, answer in self._plugins.collect("search", plan=plan, view=run.view):
-            try:
-                answers += candidates_of(name, answer, side, run.view)
-            except PluginFailed as error:
-                run.failed(error)
+        for name, answer in self._plugins.collect(
+            "search", lambda found: candidates(found, side, run.view), plan=plan, view=run.view
+        ):
+            if isinstance(answer, PluginFailed):
+                run.failed(answer)
+            else:
+                answers += [c if c.channel else replace(c, channel=name) for c in answer]
         if not answers:
             answers = list(self._fallback.search(plan=plan, view=run.view))
         return fuse(side, answers, plan, allowed)
@@ -243,36 +239,14 @@ class Recaller:
         )
 
     def _refine(self, run: _Run, plan: Plan, hits: list[Hit]) -> list[Hit]:
-        def check(answer: object) -> tuple[Hit, ...]:
-            """Hits of this scope, each once, with the text that the store holds."""
-            if not isinstance(answer, (list, tuple)) or not all(isinstance(h, Hit) for h in answer):
-                raise TypeError("hits")
-            kept: dict[str, Hit] = {}
-            for hit in answer:
-                if hit.record.id in kept:
-                    continue
-                if hit.record.id not in known:
-                    held = run.view.get(hit.record.id)
-                    if held is None or hit.record.scope != run.view.scope:
-                        raise ValueError("a record that this scope does not hold")
-                    if STATUS_CODES[held.status] not in run.view.statuses:
-                        continue  # hidden, say: a policy that follows edges need not know
-                    known[held.id] = held
-                score = float(min(1.0, max(0.0, hit.score)))
-                if math.isnan(score):
-                    raise ValueError("a score that is no number")
-                held = known[hit.record.id]
-                same = hit.record is held and hit.score == score
-                kept[held.id] = hit if same else replace(hit, record=held, score=score)
-            return tuple(kept.values())
-
-        known: dict[str, Record] = {hit.record.id: hit.record for hit in hits}
-        refined, failures = self._plugins.fold(
-            "refine", "hits", tuple(hits), check, plan=plan, view=run.view
-        )
+        offered = {hit.record.id: hit for hit in hits}
+        answer, failures = self._plugins.fold(
+            "refine", "hits", tuple(hits), lambda hits: refined(hits, offered, run.view),
+            plan=plan, view=run.view,
+        )  # fmt: skip
         for error in failures:
             run.failed(error)
-        return list(refined)
+        return list(answer)
 
     # context ----------------------------------------------------------------------------------
 
@@ -304,17 +278,14 @@ class Recaller:
         return packing if whole else None
 
     def _packed(self, run: _Run, hits: list[Hit], budget: int) -> Packing:
-        answer: object = None
         try:
-            answer, name = self._plugins.first(
-                "pack", hits=tuple(hits), budget=budget, view=run.view
-            )
+            answer, _ = self._plugins.first(
+                "pack", lambda answer: packed(answer, hits),
+                hits=tuple(hits), budget=budget, view=run.view,
+            )  # fmt: skip
         except PluginFailed as error:
             run.failed(error)
-        else:
-            if answer is not None and not is_packing(answer, hits):
-                run.failed(f"plugin {name!r} failed in hook 'pack': not a packing of these hits")
-                answer = None
+            answer = None
         if answer is None:
             answer = self._fallback.pack(hits=tuple(hits), budget=budget, view=run.view)
         assert isinstance(answer, Packing)  # noqa: S101 - checked, or a promise of the built-in policy

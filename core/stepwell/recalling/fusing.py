@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stepwell.contracts import BoolArray, Candidates, FloatArray, IntArray, Plan
-from stepwell.errors import PluginFailed
-from stepwell.searching import ScopeView, Side
+from stepwell.searching import Side
 
 #: How many places of a list are picked, of how many times as many; and how near is beside.
 _HEAD = 20
@@ -137,63 +136,3 @@ def spread_places(fused: Fused, k: int, spread: float) -> tuple[IntArray, FloatA
         left[near & waiting] *= 1 - min(spread, 1.0)
     order = np.argsort(-left, kind="stable")[: max(k, 0)]
     return np.asarray(places[order]), np.asarray(left[order])
-
-
-def candidates_of(name: str, answer: object, side: Side, view: ScopeView) -> list[Candidates]:
-    """A search policy's answer, checked. Raises PluginFailed."""
-    if isinstance(answer, PluginFailed):
-        raise answer
-    if isinstance(answer, Candidates):
-        answer = [answer]
-    if isinstance(answer, Mapping):
-        answer = list(answer.items())
-    wrong = PluginFailed(f"plugin {name!r} failed in hook 'search': no candidates of this scope")
-    if not isinstance(answer, (list, tuple)):
-        raise wrong
-    if answer and all(isinstance(a, Candidates) for a in answer):
-        if not all(_sound(a, len(side)) for a in answer):
-            raise wrong
-        return [_ascending(a) for a in answer]
-    places, scores = [], []
-    for pair in answer:
-        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise wrong
-        place = view.place_of_id(side, pair[0])
-        if place is None or not isinstance(pair[1], (int, float)) or pair[1] != pair[1]:
-            raise wrong
-        places.append(place)
-        scores.append(pair[1])
-    found = dict(zip(places, scores, strict=True))
-    return [
-        Candidates(
-            name,
-            np.array(list(found), np.int64),
-            np.clip(np.array(list(found.values()), np.float32), 0, 1),
-        )
-    ]
-
-
-def _sound(c: Candidates, size: int) -> bool:
-    places, scores = np.asarray(c.places), np.asarray(c.scores)
-    spans = np.empty((len(places), 2), np.int64) if c.spans is None else np.asarray(c.spans)
-    channel: object = c.channel
-    if not isinstance(channel, str) or places.ndim != 1 or places.shape != scores.shape:
-        return False
-    if places.dtype.kind not in "iu" or spans.shape != (len(places), 2):
-        return False
-    if not len(places):
-        return True
-    within = int(places.min()) >= 0 and int(places.max()) < size
-    # Not a number is neither at least 0 nor at most 1.
-    return within and bool(scores.min() >= 0) and bool(scores.max() <= np.float32(1.000001))
-
-
-def _ascending(c: Candidates) -> Candidates:
-    """The same answer by place, as the view's own are; of a place named twice the better score."""
-    places, scores = np.asarray(c.places, np.int64), np.asarray(c.scores, np.float32)
-    if bool((np.diff(places) > 0).all()):
-        return c
-    order = np.lexsort((-scores, places))
-    order = order[np.append(True, np.diff(places[order]) > 0)]
-    spans = None if c.spans is None else np.asarray(c.spans, np.int64)[order]
-    return Candidates(c.channel, places[order], scores[order], spans)

@@ -8,9 +8,8 @@ from datetime import datetime
 
 from stepwell.contracts import Index, IndexSpec, Query, Store
 from stepwell.errors import PluginFailed
-from stepwell.models import Key, Record
-from stepwell.ops import usable
-from stepwell.plugins import Plugins
+from stepwell.models import Key, Record, usable
+from stepwell.plugins import Plugins, Unfit
 from stepwell.searching.averaging import averaged, members_of
 from stepwell.searching.caches import WORDS, Caches, Flavour, ScopeCache
 from stepwell.searching.dense import VECTORS
@@ -74,12 +73,18 @@ class Searcher:
                 return self.keys_of(record, made)
         keys: list[Key] = []
         failed: str | None = None
-        for name, answer in self._plugins.collect("keys", record_or_query=record, view=view):
-            text = record.text
-            if isinstance(answer, (list, tuple)) and all(
-                isinstance(key, Key) and usable(key, text) for key in answer
-            ):
-                keys += answer
-            else:
+        for name, answer in self._plugins.collect(
+            "keys", lambda answer: _keys_in(answer, record.text), record_or_query=record, view=view
+        ):
+            if isinstance(answer, PluginFailed):
                 failed = name
+            else:
+                keys += answer
         return keys, failed
+
+
+def _keys_in(answer: object, text: str) -> Sequence[Key]:
+    """Keys of this text. Raises Unfit."""
+    if isinstance(answer, (list, tuple)) and all(usable(key, text) for key in answer):
+        return answer
+    raise Unfit("it returned what are no keys of the text")

@@ -378,7 +378,8 @@ class ScopeView:
                 continue
             self._refs[record.id] = ref
             sources = (record.turn,) if record.turn is not None else self.sources(record.id)
-            made.append(Hit(record, score, sources, reasons, span))
+            within = span is None or span[0] < span[1] <= len(record.text)
+            made.append(Hit(record, score, sources, reasons, span if within else None))
         return made
 
     def place_of_id(self, side: Side, record_id: str) -> int | None:
