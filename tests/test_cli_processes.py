@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from stepwell import Memory, Turn
@@ -55,8 +56,10 @@ def test_ctrl_c_ends_a_command_with_a_line_and_what_was_stored_is_whole(tmp_path
     path = tmp_path / "a.db"
     command = [*STEPWELL, "remember", "--lines", "--store", str(path), "--scope", "a"]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # What is begun in the background of a shell is deaf to it, and so would its children be.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread of ours holds a lock here
+    ) as child:  # fmt: skip
         for n in range(600):  # more than one transaction's worth
             child.stdin.write(json.dumps({"id": f"t{n}", "text": f"said {n}"}).encode() + b"\n")
         child.stdin.flush()
