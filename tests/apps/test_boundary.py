@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import warnings
 from contextlib import contextmanager
 
@@ -11,10 +10,9 @@ import pytest
 from autogen_agentchat.agents import AssistantAgent
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.chat_engine import SimpleChatEngine
-from llama_index.core.memory import Memory as LlamaMemory
 from scripted_autogen import answers, sent
 from scripted_langchain import agent_of, call, say
-from scripted_llamaindex import Scripted
+from scripted_llamaindex import Scripted, llamaindex_memory
 
 import autogen_stepwell
 import langchain_stepwell
@@ -86,25 +84,15 @@ class TestLlamaIndex(FenceContract):
             return [str(content) for _, content in model.sent[0]]
 
 
-# LlamaIndex's own memory leaves its database open, for the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 class TestLlamaIndexBlock(FenceContract):
-    @pytest.fixture(autouse=True)
-    def swept(self):
-        yield
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            gc.collect()
-
     def shown(self, said, question):
         with remembering(said) as scope:
 
             async def ask():
                 block = llamaindex_stepwell.StepwellMemoryBlock(scope=scope, **PATIENT)
-                memory = LlamaMemory.from_defaults(session_id="now", memory_blocks=[block])
-                await memory.aput(ChatMessage(role="user", content=question))
-                return await memory.aget()
+                async with llamaindex_memory(session_id="now", memory_blocks=[block]) as memory:
+                    await memory.aput(ChatMessage(role="user", content=question))
+                    return await memory.aget()
 
             return [str(message.content) for message in asyncio.run(ask())]
 

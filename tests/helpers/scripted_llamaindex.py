@@ -1,9 +1,23 @@
-"""An LLM that answers from a script and keeps what it was sent."""
+"""An LLM that answers from a script and keeps what it was sent; a memory that is closed."""
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+
 from llama_index.core.base.llms.types import ChatMessage, LLMMetadata
 from llama_index.core.llms.mock import MockFunctionCallingLLM
+from llama_index.core.memory import Memory
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@asynccontextmanager
+async def llamaindex_memory(**settings):
+    """LlamaIndex's own, which leaves its database open for the garbage collector; not here."""
+    engine = create_async_engine("sqlite+aiosqlite:///:memory:")
+    try:
+        yield Memory.from_defaults(async_engine=engine, **settings)
+    finally:
+        await engine.dispose()
 
 
 class Chatting(MockFunctionCallingLLM):

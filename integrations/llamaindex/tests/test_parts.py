@@ -30,6 +30,7 @@ from llama_index.core.schema import (
     TextNode,
 )
 from llama_index.core.tools import RetrieverTool
+from scripted_llamaindex import llamaindex_memory
 
 from llama_index.memory import stepwell as ours
 from llama_index.memory.stepwell import (
@@ -45,10 +46,8 @@ from stepwell.errors import InvalidInput, InvalidQuery, StoreClosed, StoreError
 from stepwell.testing import EmbedderContract
 
 pytestmark = [
-    # LlamaIndex's own: pydantic's and SQLAlchemy's ways of it, and databases that it leaves open.
+    # LlamaIndex's own: pydantic's and SQLAlchemy's ways of it.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 TURNS = Filter(level=0)
 
@@ -142,25 +141,24 @@ def test_a_revised_turn_is_a_message_that_says_what_it_says_now(scope):
 
 async def test_a_block_tells_what_the_scope_remembers_and_not_what_is_there(scope):
     block = StepwellMemoryBlock(scope=scope)
-    memory = Memory.from_defaults(session_id="s1", memory_blocks=[block])
-    await memory.aput(user("Where did I move in May?"))
-    assert "quoted as data" not in str(await memory.aget())
-    scope.remember("I moved to Oslo in May.")
-    assert "I moved to Oslo in May." in str(await memory.aget())
+    async with llamaindex_memory(session_id="s1", memory_blocks=[block]) as memory:
+        await memory.aput(user("Where did I move in May?"))
+        assert "quoted as data" not in str(await memory.aget())
+        scope.remember("I moved to Oslo in May.")
+        assert "I moved to Oslo in May." in str(await memory.aget())
     assert block.tally.unanswered == 0
 
 
 async def test_two_sessions_of_one_block_leak_nothing_into_each_others_turns(scope):
     block = StepwellMemoryBlock(scope=scope)
-    memories = {
-        name: Memory.from_defaults(
-            session_id=name, memory_blocks=[block], token_limit=60, token_flush_size=20
-        )
-        for name in ("s1", "s2")
-    }
-    for n in range(12):
-        for name, memory in memories.items():
-            await memory.aput(user(f"Message {n} of {name}, which has some length to it."))
+    settings = {"memory_blocks": [block], "token_limit": 60, "token_flush_size": 20}
+    async with (
+        llamaindex_memory(session_id="s1", **settings) as first,
+        llamaindex_memory(session_id="s2", **settings) as second,
+    ):
+        for n in range(12):
+            for name, memory in (("s1", first), ("s2", second)):
+                await memory.aput(user(f"Message {n} of {name}, which has some length to it."))
     told = scope.records(TURNS, limit=1000)
     assert {turn.session for turn in told} == {"s1", "s2"}
     assert all(turn.session in turn.text for turn in told)
@@ -169,9 +167,9 @@ async def test_two_sessions_of_one_block_leak_nothing_into_each_others_turns(sco
 async def test_a_block_outlives_its_store(caplog):
     with Store.open(":memory:") as store:
         block = StepwellMemoryBlock(scope=store.scope("ann"))
-    memory = Memory.from_defaults(session_id="s1", memory_blocks=[block])
-    await memory.aput(user("Where did I move?"))
-    assert [m.content for m in await memory.aget()] == ["Where did I move?"]
+    async with llamaindex_memory(session_id="s1", memory_blocks=[block]) as memory:
+        await memory.aput(user("Where did I move?"))
+        assert [m.content for m in await memory.aget()] == ["Where did I move?"]
     await block.aput([user("Hi.")])
     assert block.tally.unrecorded == 1
     assert "StoreClosed" in caplog.text
@@ -196,9 +194,10 @@ async def test_every_message_of_llamaindexs_own_memory_reaches_the_scope_once(sc
         "I moved to Oslo in May.", "Good.", "Thanks.", "Bye.",
     ]  # fmt: skip
     assert {turn.session for turn in scope.records(TURNS)} == {"s1"}
-    other = Memory.from_defaults(session_id="s2", memory_blocks=[StepwellMemoryBlock(scope=scope)])
-    await other.aput(user("Where did I move in May?"))
-    assert "I moved to Oslo in May." in str(await other.aget())
+    blocks = [StepwellMemoryBlock(scope=scope)]
+    async with llamaindex_memory(session_id="s2", memory_blocks=blocks) as other:
+        await other.aput(user("Where did I move in May?"))
+        assert "I moved to Oslo in May." in str(await other.aget())
 
 
 def test_an_older_version_is_told_what_is_missing(monkeypatch):
